@@ -1,0 +1,36 @@
+//! What an embedder may want to do along a page's way.
+
+use core::ptr::NonNull;
+
+use crate::source::AllocError;
+
+/// Called as pages come and go, and as retired fragments come back. `()` does nothing.
+///
+/// No hook is called with the mm's lock held, and none may wait for a grace period; a panic in
+/// `reclaim` or `page_out`, which run inside RCU callbacks, ends the process.
+pub trait Hooks: Send + Sync + 'static {
+    /// A page has come from its source and nobody else has seen it (Linux: a page-table
+    /// constructor).
+    ///
+    /// # Errors
+    /// [`AllocError`] sends the page back at once and fails the allocation.
+    fn page_in(&self, page: NonNull<u8>) -> Result<(), AllocError> {
+        let _ = page;
+        Ok(())
+    }
+
+    /// A page is about to go back to its source (the destructor). Its mm may have been dropped
+    /// long ago.
+    fn page_out(&self, page: NonNull<u8>) {
+        let _ = page;
+    }
+
+    /// The grace period of a retired fragment is over: called exactly once for each retired
+    /// fragment, never for one that was given back, and before it can be handed out again. The
+    /// fragment's bytes are as its last user left them. May allocate and retire in the same mm.
+    fn reclaim(&self, frag: NonNull<u8>) {
+        let _ = frag;
+    }
+}
+
+impl Hooks for () {}

@@ -1,0 +1,92 @@
+//! The page descriptor: the page word, one RCU head and the owner.
+
+use core::{mem::offset_of, ptr, ptr::NonNull};
+
+use crate::{
+    rcu::RcuHead,
+    sync::{AtomicU64, UnsafeCell, const_new},
+};
+
+/// The crate's part of a page, outside the page: 32 bytes on 64-bit machines.
+///
+/// Descriptors are made by a [`PageSource`](crate::PageSource), lie outside the pages and are
+/// type-stable: once made, the memory stays a descriptor as long as the source lives (like Linux's
+/// `struct page`). All-zero bytes are a valid descriptor, so fresh zeroed memory needs no loop.
+///
+/// # Invariants
+/// - `word` is zero exactly while the page is at its source; otherwise it is a legal
+///   [`Word`](crate::word::Word) of its mm's geometry.
+/// - `rcu` is queued exactly while the word has a fragment pending or DRAIN set.
+/// - `mm` is written only between `get` and the word's becoming live, and points to the mm's head
+///   until the page is put back: the page pins it.
+#[repr(C)]
+pub struct PageDesc {
+    pub(crate) word: AtomicU64,
+    rcu: RcuHead,
+    mm: UnsafeCell<*const ()>,
+}
+
+#[cfg(all(target_pointer_width = "64", not(any(loom, shuttle))))]
+const _: () = assert!(size_of::<PageDesc>() == 32);
+
+// SAFETY: `word` is atomic, `rcu` belongs to whoever the word says, and `mm` is written by a page's
+// only owner before anybody else can find the page.
+unsafe impl Send for PageDesc {}
+// SAFETY: as above.
+unsafe impl Sync for PageDesc {}
+
+impl PageDesc {
+    const_new! {
+        /// The descriptor of a page that is at its source.
+        pub fn new() -> Self {
+            Self {
+                word: AtomicU64::new(0),
+                rcu: RcuHead::new(),
+                mm: UnsafeCell::new(ptr::null()),
+            }
+        }
+    }
+
+    /// The head to queue for this page.
+    ///
+    /// # Safety
+    /// `page` is a descriptor of a live source.
+    pub(crate) unsafe fn head(page: NonNull<Self>) -> NonNull<RcuHead> {
+        // SAFETY: the offset lies inside the descriptor.
+        unsafe { page.byte_add(offset_of!(Self, rcu)).cast() }
+    }
+
+    /// The page whose head this is.
+    ///
+    /// # Safety
+    /// `head` came from [`head`](Self::head).
+    pub(crate) unsafe fn of_head(head: NonNull<RcuHead>) -> NonNull<Self> {
+        // SAFETY: the way back from `head`.
+        unsafe { head.byte_sub(offset_of!(Self, rcu)).cast() }
+    }
+
+    /// The head of the mm that owns the page.
+    ///
+    /// # Safety
+    /// The page is out of its source, and something that the caller owns (a fragment, the call in
+    /// flight) keeps it there.
+    pub(crate) unsafe fn mm(&self) -> *const () {
+        // SAFETY: nobody writes the field while the page is out.
+        self.mm.with(|mm| unsafe { *mm })
+    }
+
+    /// Makes `mm` the owner.
+    ///
+    /// # Safety
+    /// The caller just took the page out of its source, and nobody else knows it.
+    pub(crate) unsafe fn set_mm(&self, mm: *const ()) {
+        // SAFETY: the caller has the descriptor to itself.
+        self.mm.with_mut(|slot| unsafe { *slot = mm });
+    }
+}
+
+impl Default for PageDesc {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -420,4 +420,27 @@ mod linux {
         }
         memory_returns::<65536>();
     }
+
+    #[test]
+    fn locked_memory_stays_warm() {
+        let region = Region::<65536>::with_keep(2, 0).unwrap();
+        let (free, locked) = (region.get().unwrap(), region.get().unwrap());
+        fill(&region, locked, 3);
+        let start = addr(&region, locked);
+        // SAFETY: the range is mapped, and locking it changes nothing but where it may reside.
+        if unsafe { libc::mlock(start.as_ptr().cast(), 4096) } != 0 {
+            // The process may lock nothing.
+            put(&region, free);
+            put(&region, locked);
+            return;
+        }
+        put(&region, locked);
+        put(&region, free);
+        assert_eq!((region.pages_out(), region.pages_warm()), (0, 1));
+        assert_eq!(region.get(), Ok(locked));
+        // Only its unlocked part can have been lost.
+        // SAFETY: the page is out, and this test's.
+        assert_eq!(unsafe { start.read() }, 3);
+        put(&region, locked);
+    }
 }

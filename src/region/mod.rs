@@ -44,8 +44,7 @@ const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros
 /// the limit: those smaller than the system's page, those of locked memory (`mlockall`), and all
 /// pages on systems other than Linux. Descriptors stay until the region goes.
 ///
-/// Neither function allocates from the heap, and a `put` waits for no system call of another
-/// thread's.
+/// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's.
 ///
 /// The value is a handle: cloning it is cheap and shares the region, which is unmapped with the
 /// last handle. A page that is out keeps no handle by itself; the mm that owns it does. Who calls
@@ -240,6 +239,9 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
     unsafe fn put(&self, page: NonNull<PageDesc>) {
         let inner = &*self.0;
         debug_assert!(inner.number(page) < inner.capacity, "the page is not from this region");
+        // SAFETY: a descriptor stays one as long as its source lives.
+        let desc = unsafe { page.as_ref() };
+        debug_assert_eq!(desc.word.load(Ordering::Relaxed), 0, "the page is still somebody's");
         {
             let mut free = inner.free();
             if free.warm.len() < inner.keep {

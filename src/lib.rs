@@ -3,12 +3,16 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+#[cfg(feature = "std")]
+mod domain;
 mod hooks;
 mod lock;
 mod page;
 mod rcu;
 mod source;
 mod sync;
+#[cfg(feature = "std")]
+pub use domain::{Domain, Guard, OwnedDomain, Section};
 pub use hooks::Hooks;
 pub use lock::{RawLock, SpinLock};
 pub use page::PageDesc;

@@ -86,7 +86,7 @@ mod thread;
 mod wait;
 
 use alloc::sync::Arc as PlainArc;
-use core::{fmt, ops::Deref, ptr::NonNull};
+use core::{fmt, ops::Deref, panic::RefUnwindSafe, ptr::NonNull};
 
 use crate::{
     rcu::{Rcu, RcuFn, RcuHead},
@@ -213,6 +213,9 @@ impl Domain {
         wait::barrier(&self.shared);
     }
 }
+
+// Callbacks cannot unwind, and nothing else in a domain runs foreign code.
+impl RefUnwindSafe for Domain {}
 
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

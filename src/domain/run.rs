@@ -14,12 +14,13 @@ impl Shared {
     /// in a callback.
     pub(super) fn poll(&self, me: &Record) -> usize {
         me.begin_poll(self.clock.now());
+        let busy = me.queue.has_work();
         // Also for work that its owner will see to: only epochs that pass can show that it does not.
-        if !self.records.iter().any(|record| record.queue.has_work()) {
+        if !busy && !self.records.iter().any(|record| record.queue.has_work()) {
             return 0;
         }
         self.advance();
-        let own = if me.queue.has_work() { self.run_from(&me.queue, me, BATCH) } else { 0 };
+        let own = if busy { self.run_from(&me.queue, me, BATCH) } else { 0 };
         own + self.take_over(me)
     }
 

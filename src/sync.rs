@@ -29,13 +29,6 @@ pub(crate) use std::sync::{Arc, LazyLock};
 #[cfg(not(loom))]
 pub(crate) use cell::UnsafeCell;
 
-#[cfg(all(loom, feature = "std"))]
-pub(crate) use loom::thread_local;
-#[cfg(all(shuttle, feature = "std"))]
-pub(crate) use shuttle::thread_local;
-#[cfg(all(not(any(loom, shuttle)), feature = "std"))]
-pub(crate) use std::thread_local;
-
 /// `core`'s cell with loom's way of calling it.
 #[cfg(not(loom))]
 mod cell {

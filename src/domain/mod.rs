@@ -11,8 +11,8 @@
 //!   one announces anything else than `e`; acquire fence; compare-and-swap the epoch (release).
 //!   Nobody waits for a reader here.
 //! - **Call**: push the head on a stack, the thread's own or, if it has no record, the *orphans'*.
-//! - **Tag**: somebody, the queuer or another, takes a whole stack off (acquire); full fence; loads the
-//!   epoch. That is the batch's tag `t`.
+//! - **Tag**: somebody, the queuer or another, takes a whole stack off; full fence; loads the epoch.
+//!   That is the batch's tag `t`.
 //! - **Run**: once the epoch (acquire) is at least `t + 2`, the batch's callbacks may run.
 //!
 //! # Why it is right
@@ -43,8 +43,8 @@
 //! comes to them through a pointer that it loads with acquire, as always.
 //!
 //! **Tagging late, by another thread.** Points 1 to 3 use of the queuer only that what it did before
-//! `call` happens before `T`: the push (release) and the taking of the stack (acquire) see to that,
-//! whoever takes it. A later tag means a later grace period, hence never a shorter wait for a section
+//! `call` happens before `T`: the push (release) and the taking of the stack (relaxed, but `T` follows, and a full
+//! fence is an acquire fence) see to that, whoever takes it. A later tag means a later grace period, hence never a shorter wait for a section
 //! that was there when `call` was entered. It saves the fence in `call` and lets a whole stack share one
 //! tag.
 //!

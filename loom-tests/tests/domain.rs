@@ -144,13 +144,16 @@ fn a_section_after_another() {
     explore("a_section_after_another", 4, || {
         let world = World::new();
         let other = Arc::clone(&world);
-        let reader = thread::spawn(move || {
-            other.look();
-            other.look();
+        let first = Rcu::read(&*world.domain);
+        assert_eq!(world.published.load(Ordering::Relaxed), 1);
+        let retirer = thread::spawn(move || {
+            other.retire();
+            other.poll(3);
         });
-        world.retire();
-        world.poll(3);
-        reader.join().unwrap();
+        assert_eq!(world.value.read(), ALIVE);
+        drop(first);
+        world.look();
+        retirer.join().unwrap();
     });
 }
 

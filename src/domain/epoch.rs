@@ -93,7 +93,8 @@ impl Clock {
     /// The epoch in which a grace period begins for whatever happened before this call.
     pub(super) fn tag(&self) -> Epoch {
         // SeqCst: pairs with the fence in `advance`. If the load below misses the advance from
-        // `e`, the fence of the advance from `e + 1` comes after this one.
+        // `e`, the fence of the advance from `e + 1` comes after this one. It is also the acquire
+        // that pairs with `Queue::push`.
         fence(Ordering::SeqCst);
         Epoch(self.0.load(Ordering::Relaxed))
     }

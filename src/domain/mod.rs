@@ -11,8 +11,8 @@
 //!   one announces anything else than `e`; acquire fence; compare-and-swap the epoch (release).
 //!   Nobody waits for a reader here.
 //! - **Call**: push the head on a stack, the thread's own or, if it has no record, the *orphans'*.
-//! - **Tag**: somebody, the queuer or another, takes a whole stack off (acquire); full fence; loads the
-//!   epoch. That is the batch's tag `t`.
+//! - **Tag**: somebody, the queuer or another, takes a whole stack off; full fence; loads the epoch.
+//!   That is the batch's tag `t`.
 //! - **Run**: once the epoch (acquire) is at least `t + 2`, the batch's callbacks may run.
 //!
 //! # Why it is right
@@ -43,8 +43,8 @@
 //! comes to them through a pointer that it loads with acquire, as always.
 //!
 //! **Tagging late, by another thread.** Points 1 to 3 use of the queuer only that what it did before
-//! `call` happens before `T`: the push (release) and the taking of the stack (acquire) see to that,
-//! whoever takes it. A later tag means a later grace period, hence never a shorter wait for a section
+//! `call` happens before `T`: the push (release) and the taking of the stack (relaxed, but `T` follows, and a full
+//! fence is an acquire fence) see to that, whoever takes it. A later tag means a later grace period, hence never a shorter wait for a section
 //! that was there when `call` was entered. It saves the fence in `call` and lets a whole stack share one
 //! tag.
 //!
@@ -77,6 +77,7 @@
 
 mod chain;
 mod epoch;
+mod owned;
 mod queue;
 mod record;
 mod records;
@@ -85,14 +86,14 @@ mod section;
 mod thread;
 mod wait;
 
-use alloc::sync::Arc as PlainArc;
-use core::{fmt, ops::Deref, panic::RefUnwindSafe, ptr::NonNull};
+use core::{fmt, panic::RefUnwindSafe, ptr::NonNull};
 
 use crate::{
     rcu::{Rcu, RcuFn, RcuHead},
     sync::{Arc, AtomicBool, Ordering},
 };
 use epoch::Clock;
+pub use owned::OwnedDomain;
 use records::Records;
 pub use section::{Guard, Section};
 
@@ -259,55 +260,5 @@ unsafe impl<'d> Rcu for &'d Domain {
         };
         // SAFETY: the head is valid and the queue's from here on, and `func` is set.
         unsafe { record.queue.push(head) };
-    }
-}
-
-/// The owner of a [`Domain`]. Moving it does not move the domain.
-///
-/// Dropping it runs everything that is still queued, and what that queues in turn, without waiting: all
-/// guards borrow the domain, so there are none left, and leaked ones refer to nothing any more. Hence a
-/// callback may run as late as this, and whatever it uses has to live as long.
-pub struct OwnedDomain(PlainArc<Domain>);
-
-impl OwnedDomain {
-    /// A domain without readers.
-    #[must_use]
-    pub fn new() -> Self {
-        let clock = Clock::new();
-        let records = Records::new(&clock);
-        let shared = Arc::new(Shared { clock, records, dropped: AtomicBool::new(false) });
-        // Never cloned; a `Box` would promise the compiler that nobody else refers to the domain
-        // when it moves, and queued callbacks may.
-        Self(PlainArc::new(Domain { shared }))
-    }
-}
-
-impl Default for OwnedDomain {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Deref for OwnedDomain {
-    type Target = Domain;
-
-    #[inline]
-    fn deref(&self) -> &Domain {
-        &self.0
-    }
-}
-
-impl fmt::Debug for OwnedDomain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Drop for OwnedDomain {
-    fn drop(&mut self) {
-        // SAFETY: sections, polls and whatever else uses a domain borrows it, so nobody does now but
-        // the callbacks, which this runs.
-        unsafe { self.shared.run_down() };
-        self.shared.dropped.store(true, Ordering::Relaxed);
     }
 }

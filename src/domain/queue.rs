@@ -83,8 +83,8 @@ impl Queue {
         loop {
             // SAFETY: the head is not published yet.
             unsafe { queued.set_next(top) };
-            // Release: everything before `call` happens before the callback. Pairs with the
-            // acquire in `take_incoming`; the heads below are covered too, because the stack's
+            // Release: everything before `call` happens before the grace period and the callback.
+            // Pairs with the fence in `Clock::tag`, after `take_incoming`; the heads below are covered too, because the stack's
             // changes are all read-modify-writes.
             match self.incoming.compare_exchange_weak(
                 top,
@@ -162,8 +162,9 @@ impl Queue {
         if self.incoming.load(Ordering::Relaxed).is_null() {
             return Chain::EMPTY;
         }
-        // Acquire: pairs with the release in `push`.
-        let top = self.incoming.swap(ptr::null_mut(), Ordering::Acquire);
+        // Relaxed: the fence in `Clock::tag`, which comes next, makes it an acquire, and a domain that
+        // is torn down has no other users.
+        let top = self.incoming.swap(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: by the queue's invariant, and nobody else can find these heads any more.
         unsafe { Chain::from_raw(top) }
     }

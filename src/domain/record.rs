@@ -1,6 +1,6 @@
 //! What a domain knows of one thread.
 
-use core::{cell::Cell, ptr};
+use core::ptr;
 
 use crossbeam_utils::CachePadded;
 
@@ -39,7 +39,7 @@ struct Reader {
     /// The epoch in which the owner last looked after its queue: a hint.
     polled: AtomicU64,
     holder: AtomicUsize,
-    next: Cell<*const Record>,
+    next: UnsafeCell<*const Record>,
 }
 
 /// What only the owner touches.
@@ -76,7 +76,7 @@ impl Record {
                 running: AtomicU64::new(0),
                 polled: AtomicU64::new(clock.now().to_bits()),
                 holder: AtomicUsize::new(holder),
-                next: Cell::new(ptr::null()),
+                next: UnsafeCell::new(ptr::null()),
             }),
             queue: CachePadded::new(Queue::new(clock)),
         }
@@ -94,12 +94,17 @@ impl Record {
 
     /// The next record of the list.
     pub(super) fn next(&self) -> *const Self {
-        self.reader.next.get()
+        // SAFETY: it was last written before the record could be found.
+        self.reader.next.with(|next| unsafe { *next })
     }
 
-    /// Links the record in front of `next`. Only for the one who is about to put it in the list.
-    pub(super) fn set_next(&self, next: *const Self) {
-        self.reader.next.set(next);
+    /// Links the record in front of `next`.
+    ///
+    /// # Safety
+    /// The record is the caller's own, and not in the list yet.
+    pub(super) unsafe fn set_next(&self, next: *const Self) {
+        // SAFETY: nobody else can find the record.
+        self.reader.next.with_mut(|slot| unsafe { *slot = next });
     }
 
     /// Makes the caller the owner, if there is none.

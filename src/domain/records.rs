@@ -43,7 +43,8 @@ impl Records {
         let record = unsafe { &*new };
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            record.set_next(head);
+            // SAFETY: it is not in the list yet.
+            unsafe { record.set_next(head) };
             // Release: whoever finds the record finds it initialised. Pairs with `iter`. Relaxed on
             // failure: the head is only linked to.
             match self.head.compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed) {

@@ -1,0 +1,303 @@
+//! The built-in RCU domain under loom. Each model says whether it is exhaustive, and which faults,
+//! planted on purpose, it was seen to catch.
+//!
+//! The value that readers look at is a loom cell, and a callback writes to it, as freeing or reusing its
+//! memory would: loom then fails if a reader's access does not happen before the callback.
+
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+use loom::{
+    cell::UnsafeCell,
+    model::Builder,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+use ptfrag::{Domain, OwnedDomain, Rcu, RcuHead};
+
+const ALIVE: usize = 1;
+const SPOILT: usize = 2;
+
+/// What readers see and the callback reclaims.
+#[repr(C)]
+struct Value {
+    head: RcuHead,
+    cell: UnsafeCell<usize>,
+    /// How often the callback ran.
+    ran: AtomicUsize,
+}
+
+// SAFETY: loom watches the cell.
+unsafe impl Send for Value {}
+// SAFETY: as above.
+unsafe impl Sync for Value {}
+
+impl Value {
+    fn new() -> Self {
+        Self { head: RcuHead::new(), cell: UnsafeCell::new(ALIVE), ran: AtomicUsize::new(0) }
+    }
+
+    fn read(&self) -> usize {
+        // SAFETY: loom checks that nobody writes meanwhile.
+        self.cell.with(|value| unsafe { *value })
+    }
+
+    fn write(&self, value: usize) {
+        // SAFETY: loom checks that nobody looks meanwhile.
+        self.cell.with_mut(|cell| unsafe { *cell = value });
+    }
+
+    fn ran(&self) -> bool {
+        self.ran.load(Ordering::Relaxed) != 0
+    }
+
+    fn queue(&self, domain: &Domain) {
+        // SAFETY: each model queues a value once, and drops it after its domain.
+        unsafe { domain.call(NonNull::from(self).cast(), spoil) };
+    }
+}
+
+/// Reclaims a value.
+unsafe extern "C" fn spoil(head: NonNull<RcuHead>) {
+    // SAFETY: the head is the first field of a value that outlives the domain.
+    let value = unsafe { head.cast::<Value>().as_ref() };
+    value.write(SPOILT);
+    assert_eq!(value.ran.fetch_add(1, Ordering::Relaxed), 0, "a callback ran twice");
+}
+
+/// A domain, a value, and whether readers can still find it. The domain goes first.
+struct World {
+    domain: OwnedDomain,
+    published: AtomicUsize,
+    value: Value,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            domain: OwnedDomain::new(),
+            published: AtomicUsize::new(1),
+            value: Value::new(),
+        })
+    }
+
+    /// A section that looks at the value if it finds it.
+    fn look(&self) {
+        let _section = Rcu::read(&*self.domain);
+        // Relaxed: that a section does not find what it must not touch is up to the domain.
+        if self.published.load(Ordering::Relaxed) == 1 {
+            assert_eq!(self.value.read(), ALIVE);
+        }
+    }
+
+    fn retire(&self) {
+        self.published.store(0, Ordering::Relaxed);
+        self.value.queue(&self.domain);
+    }
+
+    fn poll(&self, times: usize) {
+        for _ in 0..times {
+            self.domain.poll();
+        }
+    }
+}
+
+/// Explores `model` with at most `bound` preemptions in an execution, and says how
+/// many executions there were.
+fn explore(name: &str, bound: usize, model: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&executions);
+    let mut builder = Builder::new();
+    builder.max_branches = 10_000;
+    builder.preemption_bound =
+        std::env::var("BOUND").ok().map(|b| b.parse().unwrap()).or(Some(bound));
+    builder.check(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        model();
+    });
+    println!("{name}: {} executions", executions.load(std::sync::atomic::Ordering::Relaxed));
+}
+
+/// A section against unpublishing, a call and its callback, the section at any moment: before, across
+/// or after. Bounded (5 preemptions; two threads).
+///
+/// Catches: no fence in the entry, or in the advance, or before the tag; callbacks ripe after one
+/// advance; the leaving store relaxed; no acquire in the advance.
+#[test]
+fn a_section_against_a_callback() {
+    explore("a_section_against_a_callback", 5, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let reader = thread::spawn(move || other.look());
+        world.retire();
+        world.poll(3);
+        reader.join().unwrap();
+    });
+}
+
+/// The same with two sections in a row, so that the advance may find the second one's announcement
+/// where the first one's was. Bounded (4 preemptions; two threads).
+///
+/// Catches: the entering store relaxed.
+#[test]
+fn a_section_after_another() {
+    explore("a_section_after_another", 4, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let first = Rcu::read(&*world.domain);
+        assert_eq!(world.published.load(Ordering::Relaxed), 1);
+        let retirer = thread::spawn(move || {
+            other.retire();
+            other.poll(3);
+        });
+        assert_eq!(world.value.read(), ALIVE);
+        drop(first);
+        world.look();
+        retirer.join().unwrap();
+    });
+}
+
+/// The reader itself ends the grace period, which the other thread then only finds over. Bounded (4
+/// preemptions; two threads).
+///
+/// Catches: the advance's exchange not a release; the load before ripening not an acquire.
+#[test]
+fn a_reader_ends_the_grace_period() {
+    explore("a_reader_ends_the_grace_period", 2, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let reader = thread::spawn(move || {
+            other.look();
+            other.poll(1);
+        });
+        world.retire();
+        world.poll(3);
+        reader.join().unwrap();
+    });
+}
+
+/// A thread that is not registered writes and queues; another runs the callback. Bounded (5
+/// preemptions; two threads).
+///
+/// Catches: the push not a release; no fence before the tag.
+#[test]
+fn a_callback_sees_its_queuers_writes() {
+    explore("a_callback_sees_its_queuers_writes", 5, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let poller = thread::spawn(move || other.poll(3));
+        world.value.write(ALIVE);
+        world.value.queue(&world.domain);
+        poller.join().unwrap();
+    });
+}
+
+/// A section that begins after the callback has been seen to run finds what came before the call. Bounded
+/// (5 preemptions; two threads).
+///
+/// Catches: no fence in the entry.
+#[test]
+fn a_later_section_sees_what_came_before() {
+    explore("a_later_section_sees_what_came_before", 5, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let reader = thread::spawn(move || {
+            let over = other.value.ran();
+            let _section = Rcu::read(&*other.domain);
+            if over {
+                assert_eq!(other.published.load(Ordering::Relaxed), 0);
+            }
+        });
+        world.retire();
+        world.poll(3);
+        reader.join().unwrap();
+    });
+}
+
+/// A thread reads, retires and ends, while the other polls: it takes the callback over, and perhaps the
+/// record. Bounded (4 preemptions; two threads).
+///
+/// Catches: a record given up without a release, or claimed without an acquire.
+#[test]
+fn a_thread_ends_with_a_callback_pending() {
+    explore("a_thread_ends_with_a_callback_pending", 4, || {
+        let world = World::new();
+        let (one, two) = (Arc::clone(&world), Arc::clone(&world));
+        let retirer = thread::spawn(move || {
+            one.look();
+            one.retire();
+        });
+        let poller = thread::spawn(move || {
+            two.poll(3);
+            two.look();
+        });
+        retirer.join().unwrap();
+        poller.join().unwrap();
+    });
+}
+
+/// Two threads poll, and fight over the queue. Bounded (4 preemptions; two threads).
+///
+/// Catches: the queue's lock without its acquire or release; records found without an acquire or
+/// put in the list without a release.
+#[test]
+fn two_threads_take_one_queue_over() {
+    explore("two_threads_take_one_queue_over", 2, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        // Not registered yet: the head goes to the orphans.
+        world.retire();
+        let poller = thread::spawn(move || other.poll(2));
+        world.poll(2);
+        poller.join().unwrap();
+    });
+}
+
+/// `barrier` while another thread may have taken the callback off and be about to run it. Bounded (3
+/// preemptions; two threads).
+///
+/// Catches: the barrier not waiting for callbacks that run; the mark of running callbacks without
+/// its release or its acquire.
+#[test]
+fn barrier_waits_for_a_running_callback() {
+    explore("barrier_waits_for_a_running_callback", 2, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        world.retire();
+        let poller = thread::spawn(move || other.poll(3));
+        world.domain.barrier();
+        assert_eq!(world.value.read(), SPOILT);
+        poller.join().unwrap();
+    });
+}
+
+/// `synchronize` in the place of a callback. Bounded (5 preemptions; two threads).
+///
+/// Catches: as the first model.
+#[test]
+fn synchronize_waits_for_a_section() {
+    explore("synchronize_waits_for_a_section", 8, || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        let reader = thread::spawn(move || other.look());
+        world.published.store(0, Ordering::Relaxed);
+        world.domain.synchronize();
+        world.value.write(SPOILT);
+        reader.join().unwrap();
+    });
+}
+
+/// A reader, a retirer that only queues, and a third thread that runs. Bounded (2 preemptions; three
+/// threads).
+#[test]
+fn three_threads() {
+    explore("three_threads", 3, || {
+        let world = World::new();
+        let (one, two) = (Arc::clone(&world), Arc::clone(&world));
+        let reader = thread::spawn(move || one.look());
+        let poller = thread::spawn(move || two.poll(3));
+        world.retire();
+        reader.join().unwrap();
+        poller.join().unwrap();
+    });
+}

@@ -1,0 +1,57 @@
+//! The owner of a domain.
+
+use alloc::sync::Arc as PlainArc;
+use core::{fmt, ops::Deref};
+
+use super::{Domain, Shared, epoch::Clock, records::Records};
+use crate::sync::{Arc, AtomicBool, Ordering};
+
+/// The owner of a [`Domain`]. Moving it does not move the domain.
+///
+/// Dropping it runs everything that is still queued, and what that queues in turn, without waiting: all
+/// guards borrow the domain, so there are none left, and leaked ones refer to nothing any more. Hence a
+/// callback may run as late as this, and whatever it uses has to live as long.
+pub struct OwnedDomain(PlainArc<Domain>);
+
+impl OwnedDomain {
+    /// A domain without readers.
+    #[must_use]
+    pub fn new() -> Self {
+        let clock = Clock::new();
+        let records = Records::new(&clock);
+        let shared = Arc::new(Shared { clock, records, dropped: AtomicBool::new(false) });
+        // Never cloned; a `Box` would promise the compiler that nobody else refers to the domain
+        // when it moves, and queued callbacks may.
+        Self(PlainArc::new(Domain { shared }))
+    }
+}
+
+impl Default for OwnedDomain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for OwnedDomain {
+    type Target = Domain;
+
+    #[inline]
+    fn deref(&self) -> &Domain {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OwnedDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Drop for OwnedDomain {
+    fn drop(&mut self) {
+        // SAFETY: sections, polls and whatever else uses a domain borrows it, so nobody does now but
+        // the callbacks, which this runs.
+        unsafe { self.shared.run_down() };
+        self.shared.dropped.store(true, Ordering::Relaxed);
+    }
+}

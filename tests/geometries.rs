@@ -154,7 +154,6 @@ fn random_churn<const N: usize, const SIZE: usize, const PAGE: usize>() {
 macro_rules! geometries {
     ($($name:ident: $frags:literal x $size:literal,)*) => {$(
         mod $name {
-            use super::*;
             const PAGE: usize = $frags * $size;
             geometries! { @test $frags $size
                 fill_and_drain given_back_is_free_at_once retired_waits exhaustion batches

@@ -181,6 +181,7 @@ mod tests {
             events: events.iter().map(event).collect(),
             mms: 1,
             tables: events.len(),
+            numbers: (0..events.len() as u64).collect(),
         }
     }
 

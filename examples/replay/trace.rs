@@ -54,6 +54,8 @@ pub(crate) struct Trace {
     pub(crate) mms: usize,
     /// How many tables there are.
     pub(crate) tables: usize,
+    /// The numbers by which the file calls them.
+    pub(crate) numbers: Vec<u64>,
 }
 
 /// Why a trace was refused; prints as one line.
@@ -131,7 +133,13 @@ fn parse(name: String, mut input: Box<dyn BufRead + '_>) -> Result<Trace, Refusa
     if reader.events.is_empty() {
         return Err((None, "no events".to_owned()));
     }
-    Ok(Trace { name, events: reader.events, mms: reader.mms.len(), tables: reader.tables.len() })
+    Ok(Trace {
+        name,
+        events: reader.events,
+        mms: reader.mms.len(),
+        tables: reader.numbers.len(),
+        numbers: reader.numbers,
+    })
 }
 
 /// What is known of a table while its trace is read.
@@ -147,6 +155,7 @@ struct Reader {
     events: Vec<Event>,
     mms: HashMap<u64, usize>,
     tables: HashMap<u64, Table>,
+    numbers: Vec<u64>,
 }
 
 impl Reader {
@@ -185,10 +194,11 @@ impl Reader {
 
     /// The dense number of a table, whose life `op` begins or ends.
     fn table(&mut self, op: Op, number: u64, mm: usize, level: Level) -> Result<usize, String> {
-        let id = self.tables.len();
+        let id = self.numbers.len();
         match (op, self.tables.entry(number)) {
             (Op::Alloc, Entry::Vacant(entry)) => {
                 entry.insert(Table { id, mm, level, freed: false });
+                self.numbers.push(number);
                 Ok(id)
             }
             (Op::Alloc, Entry::Occupied(_)) => Err(format!("table {number} is allocated twice")),

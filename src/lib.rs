@@ -3,14 +3,32 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+mod close;
+mod embed;
+mod frag;
+mod free;
+mod head;
 mod hooks;
+mod list;
 mod lock;
+pub mod mask;
+mod misuse;
+mod mm;
 mod page;
 mod rcu;
+mod slot;
 mod source;
 mod sync;
+mod take;
+pub mod word;
+
+pub use embed::Embed;
+pub use frag::Frag;
+pub use head::MmHead;
 pub use hooks::Hooks;
 pub use lock::{RawLock, SpinLock};
+pub use mm::Mm;
 pub use page::PageDesc;
 pub use rcu::{Rcu, RcuFn, RcuHead};
+pub use slot::Slot;
 pub use source::{AllocError, PageSource};

@@ -15,6 +15,7 @@ use crate::sync::{AtomicBool, Backoff, Ordering};
 /// - **`unlock` has no tail**: the step of `unlock` that lets somebody else in is its last access to
 ///   the lock's memory. As soon as it is done another thread may free the mm's head, the lock with
 ///   it. (Waking a waiter by its address, as a futex does, is fine: the address is not accessed.)
+///   For the same reason all of the lock's memory is atomics and cells.
 pub unsafe trait RawLock: Send + Sync {
     /// An unlocked lock.
     fn new() -> Self;

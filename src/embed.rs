@@ -1,0 +1,18 @@
+//! The parts that an mm is built from.
+
+use crate::{hooks::Hooks, lock::RawLock, rcu::Rcu, source::PageSource};
+
+/// Names the four parts of an mm, so that it needs one type parameter and not four.
+///
+/// The source and the hooks are used in callbacks after the mm's owner is gone, hence their
+/// `'static`; the RCU handle may borrow its domain, which then cannot go before its callbacks.
+pub trait Embed {
+    /// The RCU implementation.
+    type Rcu: Rcu;
+    /// Where pages come from.
+    type Source: PageSource;
+    /// The lock of the partial list.
+    type Lock: RawLock + 'static;
+    /// What the embedder does along a page's way; `()` for nothing.
+    type Hooks: Hooks;
+}

@@ -1,0 +1,192 @@
+//! The fragment token.
+
+use core::{
+    fmt,
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+};
+
+use crate::{
+    embed::Embed,
+    free::{self, Pieces},
+    head::MmHead,
+    mask::Mask,
+    page::PageDesc,
+    source::PageSource,
+    take::Taken,
+};
+
+/// A fragment that nobody else has: `SIZE` bytes, aligned to `SIZE`.
+///
+/// It came from [`Mm::alloc`](crate::Mm::alloc), cannot be copied, and may outlive its mm. As long as
+/// only its owner knows it, it can be written, and dropping it gives it back. To show it to readers,
+/// publish it through a [`Slot`](crate::Slot), or by hand with [`into_raw`](Self::into_raw).
+/// `mem::forget` leaks its page and its mm's head, never more.
+///
+/// The bytes are leftovers of earlier users; nothing clears them.
+#[must_use = "a fragment that is dropped goes back to its page at once"]
+pub struct Frag<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    addr: NonNull<u8>,
+    page: NonNull<PageDesc>,
+    mm: PhantomData<fn(E)>,
+}
+
+// SAFETY: the token owns its bytes, and what it shares with others is the page word.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Frag<FRAGS, SIZE, E> {}
+// SAFETY: a shared token only lets its bytes be read.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Frag<FRAGS, SIZE, E> {}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
+    /// The token of what `take` took.
+    ///
+    /// # Safety
+    /// `taken` is a used fragment of this mm for which there is no other token.
+    #[inline]
+    pub(crate) unsafe fn new(
+        head: &MmHead<FRAGS, SIZE, E>,
+        (page, index): Taken,
+    ) -> Frag<FRAGS, SIZE, E> {
+        // SAFETY: the page is of this source.
+        let addr = unsafe { head.source.addr(page) };
+        // SAFETY: the index is below `FRAGS`.
+        let addr = unsafe { addr.add(index * SIZE) };
+        Self { addr, page, mm: PhantomData }
+    }
+
+    /// The first byte.
+    #[must_use]
+    #[inline]
+    pub fn as_ptr(&self) -> NonNull<u8> {
+        self.addr
+    }
+
+    /// Lets the token go; the fragment stays used until the pointer is handed to
+    /// [`Mm::retire_raw`](crate::Mm::retire_raw) or [`Mm::from_raw`](crate::Mm::from_raw).
+    #[must_use = "the fragment leaks unless the pointer is retired or turned back into a token"]
+    #[inline]
+    pub fn into_raw(self) -> NonNull<u8> {
+        ManuallyDrop::new(self).addr
+    }
+
+    /// Has the fragment freed after a grace period. One compare-and-swap on the page word, and at
+    /// most one [`Rcu::call`](crate::Rcu::call); never the lock, never an allocation.
+    #[inline]
+    pub fn retire(self) {
+        let pieces = ManuallyDrop::new(self).pieces();
+        // SAFETY: the token owned the fragment.
+        unsafe { free::retire::<FRAGS, SIZE, E>(pieces) };
+    }
+
+    /// Frees the fragment at once, as dropping it does: for one that no reader has seen. Takes the
+    /// mm's lock if the page had nothing free before, or has nothing else any more.
+    #[inline]
+    pub fn give_back(self) {
+        drop(self);
+    }
+
+    /// Retires many. Neighbours in the iteration that lie on the same page share one
+    /// compare-and-swap.
+    pub fn retire_all(frags: impl IntoIterator<Item = Self>) {
+        let mut batch = Batch::new(free::retire::<FRAGS, SIZE, E>);
+        frags.into_iter().for_each(|frag| batch.add(frag));
+    }
+
+    /// Gives back many. Neighbours in the iteration that lie on the same page share one
+    /// compare-and-swap.
+    pub fn give_back_all(frags: impl IntoIterator<Item = Self>) {
+        let mut batch = Batch::new(free::give_back::<FRAGS, SIZE, E>);
+        frags.into_iter().for_each(|frag| batch.add(frag));
+    }
+
+    /// The head of the mm that it belongs to, for comparison.
+    #[inline]
+    pub(crate) fn owner(&self) -> *const () {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { self.page.as_ref() };
+        // SAFETY: the fragment keeps its page out.
+        unsafe { desc.mm() }
+    }
+
+    #[inline]
+    fn pieces(&self) -> Pieces {
+        // SAFETY: the address of a fragment is not null, nor is its page's.
+        let addr = self.addr.as_ptr().map_addr(|addr| addr & !(FRAGS * SIZE - 1));
+        let addr = NonNull::new(addr).unwrap_or(self.addr);
+        let index = self.addr.addr().get() % (FRAGS * SIZE) / SIZE;
+        Pieces { page: self.page, addr, mask: Mask::single(index) }
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Frag<FRAGS, SIZE, E> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the token owned the fragment, and nobody else has seen it.
+        unsafe { free::give_back::<FRAGS, SIZE, E>(self.pieces()) };
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Deref for Frag<FRAGS, SIZE, E> {
+    type Target = [u8; SIZE];
+
+    #[inline]
+    fn deref(&self) -> &[u8; SIZE] {
+        // SAFETY: `SIZE` initialised bytes of the token's.
+        unsafe { self.addr.cast().as_ref() }
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> DerefMut for Frag<FRAGS, SIZE, E> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8; SIZE] {
+        // SAFETY: `SIZE` initialised bytes of the token's, which nobody else knows.
+        unsafe { self.addr.cast().as_mut() }
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Frag<FRAGS, SIZE, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frag({:p})", self.addr)
+    }
+}
+
+/// Gathers fragments of one page, and frees them when the next one lies elsewhere, or at the end;
+/// also when the iterator that they come from panics.
+struct Batch<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    pieces: Option<Pieces>,
+    free: unsafe fn(Pieces),
+    mm: PhantomData<fn(E)>,
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Batch<FRAGS, SIZE, E> {
+    fn new(free: unsafe fn(Pieces)) -> Self {
+        Self { pieces: None, free, mm: PhantomData }
+    }
+
+    fn add(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+        let piece = ManuallyDrop::new(frag).pieces();
+        match &mut self.pieces {
+            Some(gathered) if gathered.page == piece.page => {
+                gathered.mask = gathered.mask | piece.mask;
+            }
+            _ => {
+                self.flush();
+                self.pieces = Some(piece);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(pieces) = self.pieces.take() {
+            // SAFETY: the fragments' tokens were consumed.
+            unsafe { (self.free)(pieces) };
+        }
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Batch<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

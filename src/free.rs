@@ -1,0 +1,249 @@
+//! The ways back: retire, give back, and the end of a grace period.
+//!
+//! None of them allocates or fails. They are functions of a page and not methods of the mm's head,
+//! because the head may be gone the moment that the page's word is changed; each says what keeps it
+//! until when.
+
+use core::{convert::Infallible, ptr::NonNull};
+
+use crate::{
+    embed::Embed,
+    head::{MmHead, Pin, queue},
+    hooks::Hooks,
+    mask::Mask,
+    misuse::{bad_link, not_used},
+    page::PageDesc,
+    rcu::RcuHead,
+    source::PageSource,
+    sync::Ordering,
+    word::{ListOp, NotUsed, Step, Word},
+};
+
+/// Fragments of one page that somebody owns.
+#[derive(Clone, Copy)]
+pub(crate) struct Pieces {
+    pub(crate) page: NonNull<PageDesc>,
+    /// The page's first byte, to name it in a panic.
+    pub(crate) addr: NonNull<u8>,
+    pub(crate) mask: Mask,
+}
+
+/// Retires fragments that readers may still see: one compare-and-swap, never the lock, and a call
+/// if none is in flight.
+///
+/// # Panics
+/// When one of them is not used; nothing has changed then.
+///
+/// # Safety
+/// The page belongs to an mm of this type, and the caller owns the fragments, of which there is at
+/// least one.
+#[inline]
+pub(crate) unsafe fn retire<const FRAGS: usize, const SIZE: usize, E: Embed>(pieces: Pieces) {
+    let Pieces { page, mask, .. } = pieces;
+    // SAFETY: descriptors are type-stable.
+    let word = unsafe { &page.as_ref().word };
+    let mut now = word.load(Ordering::Relaxed);
+    let call = loop {
+        let (retired, call) = match Word::<FRAGS>::from_bits(now).retire(mask) {
+            Ok(step) => step,
+            Err(NotUsed) => not_used::<FRAGS>(pieces, now),
+        };
+        // Release pairs with the Acquire in `grace_over`: our accesses happen before the callback,
+        // also when somebody else's call brings it (X), and before the page's release.
+        match word.compare_exchange_weak(now, retired.bits(), Ordering::Release, Ordering::Relaxed)
+        {
+            Ok(_) => break call,
+            Err(seen) => now = seen,
+        }
+    };
+    if call {
+        // SAFETY: P was empty and is ours now, so no call is in flight and the page stays until
+        // ours comes back.
+        unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
+    }
+}
+
+/// Gives back fragments that no reader can have seen since they were taken: they are free at once.
+/// Takes the lock if the page goes on the list or leaves it.
+///
+/// # Panics
+/// When one of them is not used; nothing has changed then.
+///
+/// # Safety
+/// The page belongs to an mm of this type, and the caller owns the fragments, of which there is at
+/// least one.
+#[inline]
+pub(crate) unsafe fn give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(pieces: Pieces) {
+    let Pieces { page, mask, .. } = pieces;
+    let freed = |word: Word<FRAGS>, open| word.give_back(mask, open);
+    // SAFETY: the fragments are used, so the page stays until they are not.
+    match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::ForLock, freed) } {
+        Ok(Some(step)) if step.call => {
+            // SAFETY: the page drains, by us.
+            unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
+        }
+        Ok(_) => {}
+        Err((NotUsed, seen)) => not_used::<FRAGS>(pieces, seen),
+    }
+}
+
+/// The callback: a grace period is over for what is pending.
+pub(crate) unsafe extern "C" fn grace_over<const FRAGS: usize, const SIZE: usize, E: Embed>(
+    rcu: NonNull<RcuHead>,
+) {
+    // SAFETY: only `PageDesc::head` is ever queued with this function.
+    let page = unsafe { PageDesc::of_head(rcu) };
+    // SAFETY: descriptors are type-stable.
+    let word = unsafe { &page.as_ref().word };
+    // Acquire pairs with the Release of every free of this page: those who retired in the shadow
+    // of another's call (X) come before the hook, and all users of the page before its release.
+    let now = Word::<FRAGS>::from_bits(word.load(Ordering::Acquire));
+    // SAFETY: the page is out until its word says otherwise.
+    let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+    for index in now.pending().iter() {
+        // SAFETY: the page pins its mm's head.
+        let source = unsafe { &head.as_ref().source };
+        // SAFETY: the page is of this source.
+        let addr = unsafe { source.addr(page) };
+        // SAFETY: the index is below `FRAGS`.
+        let frag = unsafe { addr.add(index * SIZE) };
+        // SAFETY: the page pins its mm's head.
+        unsafe { &head.as_ref().hooks }.reclaim(frag);
+    }
+    // SAFETY: ours to go on with.
+    unsafe { settle::<FRAGS, SIZE, E>(rcu) };
+}
+
+/// The second half of the callback, after the hook: what is pending becomes free.
+///
+/// A callback never waits. If somebody holds the lock, it comes again after another grace period,
+/// with the word as it is; the hook has been called, so it is this half that comes again.
+unsafe extern "C" fn settle<const FRAGS: usize, const SIZE: usize, E: Embed>(
+    rcu: NonNull<RcuHead>,
+) {
+    // SAFETY: as in `grace_over`.
+    let page = unsafe { PageDesc::of_head(rcu) };
+    let over = |word: Word<FRAGS>, open| Ok::<_, Infallible>(word.grace_over(open));
+    // SAFETY: P or DRAIN, which only this callback ends, keeps the page.
+    match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::Never, over) } {
+        // SAFETY: the word is unchanged, and the call that it asks for is over.
+        Ok(None) => unsafe { queue::<FRAGS, SIZE, E>(page, settle::<FRAGS, SIZE, E>) },
+        // SAFETY: the step made us the only one who knows the page.
+        Ok(Some(step)) if step.release => unsafe { release::<FRAGS, SIZE, E>(page) },
+        Ok(Some(step)) if step.call => {
+            // SAFETY: P is not empty, or the page drains, by us.
+            unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
+        }
+        Ok(Some(_)) => {}
+        Err((never, _)) => match never {},
+    }
+}
+
+/// Whether a transition may wait for the lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    ForLock,
+    Never,
+}
+
+/// Carries out a transition on a page's word, with its list work. `None`: it needs the lock, which
+/// somebody holds, and nothing has changed.
+///
+/// A change of LISTED is made under the lock, together with the link or unlink; every other change
+/// without it, in particular every one of a closed mm, whose head the change may let go.
+///
+/// # Safety
+/// The page is out and stays out until the transition is made.
+unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
+    page: NonNull<PageDesc>,
+    wait: Wait,
+    transition: impl Fn(Word<FRAGS>, bool) -> Result<Step<FRAGS>, M>,
+) -> Result<Option<Step<FRAGS>>, (M, u64)> {
+    // SAFETY: descriptors are type-stable.
+    let word = unsafe { &page.as_ref().word };
+    // Release pairs with the Acquire of the next taker, and of `grace_over` before the release:
+    // what the caller did to the fragments, or its hook, happens before.
+    let install = |now: u64, step: &Step<FRAGS>| {
+        word.compare_exchange_weak(now, step.word.bits(), Ordering::Release, Ordering::Relaxed)
+    };
+    let mut open = true;
+    let mut now = word.load(Ordering::Relaxed);
+    loop {
+        let step = transition(Word::from_bits(now), open).map_err(|misuse| (misuse, now))?;
+        if step.list == ListOp::Keep {
+            match install(now, &step) {
+                Ok(_) => return Ok(Some(step)),
+                Err(seen) => {
+                    now = seen;
+                    continue;
+                }
+            }
+        }
+        // SAFETY: the page, which the transition has not been made for, pins its mm's head.
+        let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+        // SAFETY: as above.
+        let head = unsafe { pinned.as_ref() };
+        if wait == Wait::ForLock {
+            head.lock();
+        } else if !head.try_lock() {
+            return Ok(None);
+        }
+        // SAFETY: under the lock.
+        open = unsafe { head.is_open() };
+        now = word.load(Ordering::Relaxed);
+        let mut done = None;
+        let mut intact = true;
+        while let Ok(step) = transition(Word::from_bits(now), open) {
+            let list = head.list();
+            intact = step.list != ListOp::Unlink
+                // SAFETY: under the lock a listed page is on the list.
+                || unsafe { list.check(&head.source, page, Word::from_bits(now)) }.is_ok();
+            if step.list == ListOp::Keep || !intact {
+                break;
+            }
+            match install(now, &step) {
+                Ok(_) => {
+                    match step.list {
+                        // SAFETY: the word was installed in this lock hold.
+                        ListOp::Link => unsafe { list.push(&head.source, page, step.word) },
+                        // The word goes first, as in a take of the last fragment; DRAIN keeps the
+                        // page until we have queued its call.
+                        // SAFETY: checked above; a draining page's host is nobody's.
+                        _ => unsafe { list.unlink(&head.source, page, Word::from_bits(now)) },
+                    }
+                    done = Some(step);
+                    break;
+                }
+                Err(seen) => now = seen,
+            }
+        }
+        // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
+        // nothing was changed, or the page drains and is still ours: then the page is the pin.
+        unsafe { MmHead::unlock(pinned) };
+        if !intact {
+            bad_link::<FRAGS, E::Source>(&head.source, page);
+        }
+        if done.is_some() {
+            return Ok(done);
+        }
+    }
+}
+
+/// Sends a page home.
+///
+/// # Safety
+/// The caller has just installed the step that releases it.
+unsafe fn release<const FRAGS: usize, const SIZE: usize, E: Embed>(page: NonNull<PageDesc>) {
+    // SAFETY: the page has not been put back.
+    let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+    // SAFETY: the page's pin is dropped below.
+    let source = unsafe { &head.as_ref().source };
+    // SAFETY: as above.
+    let hooks = unsafe { &head.as_ref().hooks };
+    // SAFETY: the page is of this source.
+    hooks.page_out(unsafe { source.addr(page) });
+    // SAFETY: nobody else knows the page: it has been off the list for a grace period.
+    unsafe { source.put(page) };
+    // SAFETY: this was the page's pin.
+    unsafe { MmHead::unpin(head, Pin::Page) };
+}

@@ -1,0 +1,218 @@
+//! The mm's head: what the owner and the pages of an mm share, and what outlives the owner.
+//!
+//! Every page that is out of its source pins its mm's head, and so does every handle. The last pin
+//! to go disposes of the head, possibly inside a callback long after the owner left, so nothing
+//! there waits or allocates. Two tails could still touch a head that is gone, and both are
+//! forbidden by contract: the end of `unlock` ([`RawLock`]) and the end of `call` ([`Rcu`]). On the
+//! crate's side this holds: **a thread that changes a word under the lock is covered by a pin until
+//! it has unlocked**. While the mm is open its owner is such a pin, for the owner has to get the
+//! lock to close it; once it is closed, words are changed without the lock, but for the closer
+//! itself, whose handle is the pin.
+
+use core::ptr::{self, NonNull};
+
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    embed::Embed,
+    list::PartialList,
+    lock::RawLock,
+    page::PageDesc,
+    rcu::{Rcu, RcuFn},
+    source::PageSource,
+    sync::{AtomicU64, Ordering, UnsafeCell},
+};
+
+/// What the lock guards, beside the words' LISTED bits, and the list's first page.
+struct Listed<const FRAGS: usize, E: Embed> {
+    lock: E::Lock,
+    closed: UnsafeCell<bool>,
+    list: PartialList<FRAGS, E::Source>,
+}
+
+/// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
+/// give it a place ([`Mm::new_at`](crate::Mm::new_at)).
+pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    listed: CachePadded<Listed<FRAGS, E>>,
+    /// Handles in the lower half, pages in the upper: below 2^32 pages in one mm.
+    pins: AtomicU64,
+    pub(crate) rcu: E::Rcu,
+    pub(crate) source: E::Source,
+    pub(crate) hooks: E::Hooks,
+    dispose: unsafe fn(NonNull<Self>),
+}
+
+// SAFETY: the parts are Send and Sync by their traits; `closed` and the list are guarded by the
+// lock, and `dispose` is a plain function.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for MmHead<FRAGS, SIZE, E> {}
+// SAFETY: as above.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for MmHead<FRAGS, SIZE, E> {}
+
+/// A reason to keep the head.
+#[derive(Clone, Copy)]
+pub(crate) enum Pin {
+    Handle,
+    Page,
+}
+
+impl Pin {
+    const fn unit(self) -> u64 {
+        match self {
+            Self::Handle => 1,
+            Self::Page => 1 << 32,
+        }
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// Fails to compile for a geometry that cannot work.
+    const GEOMETRY: () = {
+        assert!(FRAGS >= 2 && FRAGS <= 16, "a page has 2 to 16 fragments");
+        assert!(FRAGS.is_power_of_two(), "the number of fragments is a power of two");
+        assert!(SIZE.is_power_of_two(), "the size of a fragment is a power of two");
+        assert!(SIZE >= 2 * size_of::<usize>(), "a fragment has room for two pointers");
+        assert!(
+            FRAGS * SIZE == <E::Source as PageSource>::PAGE_SIZE,
+            "the fragments make up exactly one page of the source"
+        );
+    };
+
+    /// A head with one pin, its owner's.
+    pub(crate) fn new(
+        rcu: E::Rcu,
+        source: E::Source,
+        hooks: E::Hooks,
+        dispose: unsafe fn(NonNull<Self>),
+    ) -> Self {
+        const { Self::GEOMETRY };
+        Self {
+            listed: CachePadded::new(Listed {
+                lock: E::Lock::new(),
+                closed: UnsafeCell::new(false),
+                list: PartialList::new(),
+            }),
+            pins: AtomicU64::new(Pin::Handle.unit()),
+            rcu,
+            source,
+            hooks,
+            dispose,
+        }
+    }
+
+    /// The head of the mm that owns a page.
+    ///
+    /// # Safety
+    /// The page is out, belongs to an mm of this type, and something that the caller owns keeps it
+    /// there.
+    pub(crate) unsafe fn of_page(page: NonNull<PageDesc>) -> NonNull<Self> {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: passed on to the caller.
+        let mm = unsafe { desc.mm() };
+        // SAFETY: a page that is out has an owner.
+        unsafe { NonNull::new_unchecked(mm.cast_mut().cast()) }
+    }
+
+    pub(crate) fn as_owner(&self) -> *const () {
+        ptr::from_ref(self).cast()
+    }
+
+    pub(crate) fn list(&self) -> &PartialList<FRAGS, E::Source> {
+        &self.listed.list
+    }
+
+    /// Takes the lock.
+    pub(crate) fn lock(&self) {
+        self.listed.lock.lock();
+    }
+
+    /// Takes the lock if nobody holds it.
+    pub(crate) fn try_lock(&self) -> bool {
+        self.listed.lock.try_lock()
+    }
+
+    /// Releases the lock. Takes a pointer, because the head may be gone when this returns.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and a pin keeps the head until it is released.
+    pub(crate) unsafe fn unlock(head: NonNull<Self>) {
+        // SAFETY: the head is there until the lock is released.
+        let listed = unsafe { &head.as_ref().listed };
+        // A reference to the lock alone: it is all cells and atomics, which may go while referred
+        // to, and the rest of the head is not.
+        let lock = &listed.lock;
+        // SAFETY: the caller holds the lock.
+        unsafe { lock.unlock() };
+    }
+
+    /// Whether the mm lists pages.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    pub(crate) unsafe fn is_open(&self) -> bool {
+        // SAFETY: written only under the lock.
+        self.listed.closed.with(|closed| unsafe { !*closed })
+    }
+
+    /// From now on nothing of this mm is listed.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    pub(crate) unsafe fn set_closed(&self) {
+        // SAFETY: read and written only under the lock.
+        self.listed.closed.with_mut(|closed| unsafe { *closed = true });
+    }
+
+    /// Pages that are out of the source for this mm.
+    pub(crate) fn pages(&self) -> usize {
+        (self.pins.load(Ordering::Relaxed) >> 32) as usize
+    }
+
+    /// Adds a pin; the caller has one already.
+    ///
+    /// # Panics
+    /// With 2^31 handles, which only leaked ones can reach.
+    pub(crate) fn pin(&self, pin: Pin) {
+        // Relaxed: the caller's own pin keeps the head until this one counts.
+        let pins = self.pins.fetch_add(pin.unit(), Ordering::Relaxed);
+        assert!(pins as u32 <= u32::MAX / 2, "ptfrag: too many handles of one mm");
+    }
+
+    /// Drops a pin, and with the last one the head.
+    ///
+    /// # Safety
+    /// The pin was the caller's, who does not touch the head through it again.
+    pub(crate) unsafe fn unpin(head: NonNull<Self>, pin: Pin) {
+        // SAFETY: the pin keeps the head until the subtraction.
+        let pins = unsafe { &head.as_ref().pins };
+        // Release orders this pin's accesses to the head, Acquire the others', before its disposal.
+        if pins.fetch_sub(pin.unit(), Ordering::AcqRel) == pin.unit() {
+            // SAFETY: no pin is left.
+            let dispose = unsafe { head.as_ref() }.dispose;
+            // SAFETY: nobody uses the head any more.
+            unsafe { ptr::drop_in_place(head.as_ptr()) };
+            // SAFETY: it was promised to this function, once.
+            unsafe { dispose(head) };
+        }
+    }
+}
+
+/// Queues a page's RCU head with its mm's RCU.
+///
+/// # Safety
+/// The caller has just made a call necessary by its change of the page's word, which keeps the page
+/// and its mm's head until the callback; nobody else queues the head.
+pub(crate) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
+    page: NonNull<PageDesc>,
+    func: RcuFn,
+) {
+    // SAFETY: the page is out, kept by the call that is now due.
+    let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+    // The handle is copied out: from inside `call` on, the callback may free the mm's head.
+    // SAFETY: the page pins the head.
+    let rcu = unsafe { head.as_ref() }.rcu;
+    // SAFETY: descriptors are type-stable.
+    let rcu_head = unsafe { PageDesc::head(page) };
+    // SAFETY: the head is idle and ours; `func` is the caller's concern.
+    unsafe { rcu.call(rcu_head, func) };
+}

@@ -1,0 +1,207 @@
+//! The partial list: the pages of one mm that have something free.
+//!
+//! A page's list node lies in its *host*, a free fragment: the first two words of memory that
+//! nobody uses until the host is taken, which unlinks the page. A node points to the neighbours'
+//! nodes, not to their descriptors, so a link that somebody overwrote (a use after free) is found by
+//! asking the source whether it leads to the host of a listed page, before it is followed.
+//!
+//! Only the pointer to the first page is read without the mm's lock.
+
+use core::{
+    marker::PhantomData,
+    ptr::{self, NonNull},
+};
+
+use crate::{
+    page::PageDesc,
+    source::PageSource,
+    sync::{AtomicPtr, Ordering, UnsafeCell},
+    word::Word,
+};
+
+/// `[previous, next]`: the hosts of the neighbours, null at the ends.
+type Node = [*mut u8; 2];
+const PREV: usize = 0;
+const NEXT: usize = 1;
+
+/// Which of its neighbours does not point back at a page that is to be unlinked: its node, or the
+/// neighbour's, was overwritten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BadLink;
+
+/// A doubly linked list of pages, changed under its mm's lock.
+///
+/// # Invariants
+/// Under the lock: a page is on the list exactly when its word says LISTED, `first` is null or
+/// points to the first of them, and the nodes in the hosts link them both ways.
+pub(crate) struct PartialList<const N: usize, S> {
+    first: AtomicPtr<PageDesc>,
+    source: PhantomData<fn(&S)>,
+}
+
+impl<const N: usize, S: PageSource> PartialList<N, S> {
+    pub(crate) fn new() -> Self {
+        Self { first: AtomicPtr::new(ptr::null_mut()), source: PhantomData }
+    }
+
+    /// The first page. Without the lock it may have left the list by the time it is used; it stays
+    /// a descriptor of this mm's page for the read-side section in which it was looked up.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<NonNull<PageDesc>> {
+        // Acquire pairs with the Release in `push`: whoever finds a page here sees its descriptor
+        // and its first word.
+        NonNull::new(self.first.load(Ordering::Acquire))
+    }
+
+    /// Puts a page in front. `word` is the page's, LISTED.
+    ///
+    /// # Safety
+    /// The caller holds the lock and has just installed `word`; the page was not on the list.
+    pub(crate) unsafe fn push(&self, source: &S, page: NonNull<PageDesc>, word: Word<N>) {
+        // SAFETY: the page belongs to this source, and LISTED words name a host.
+        let host = unsafe { host_of(source, page, word) };
+        // Relaxed: `first` changes only under the lock, which the caller holds.
+        let second = NonNull::new(self.first.load(Ordering::Relaxed));
+        let second = second.and_then(|second| {
+            // SAFETY: the first page of the list is listed, so its word names its host.
+            unsafe { host_of_listed::<N, S>(source, second) }
+        });
+        let next = second.map_or(ptr::null_mut(), NonNull::as_ptr);
+        // SAFETY: the host is free memory of ours under the lock.
+        unsafe { write(host, [ptr::null_mut(), next]) };
+        if let Some(second) = second {
+            // SAFETY: likewise the host of a listed page.
+            unsafe { set_link(second, PREV, host.as_ptr()) };
+        }
+        self.first.store(page.as_ptr(), Ordering::Release);
+    }
+
+    /// Checks that the neighbours of a listed page, whose word is `word`, point back at it.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and the page is on the list.
+    pub(crate) unsafe fn check(
+        &self,
+        source: &S,
+        page: NonNull<PageDesc>,
+        word: Word<N>,
+    ) -> Result<(), BadLink> {
+        // SAFETY: the page is listed.
+        let host = unsafe { host_of(source, page, word) };
+        // SAFETY: the node of a listed page is read under the lock.
+        let [prev, next] = unsafe { read(host) };
+        let neighbour = |link: *mut u8, back: usize| -> Result<bool, BadLink> {
+            let Some(link) = NonNull::new(link) else { return Ok(false) };
+            let page = source.desc(link).ok_or(BadLink)?;
+            // SAFETY: a source's descriptors may be looked at whenever it lives.
+            let its_host = unsafe { host_of_listed::<N, S>(source, page) };
+            // SAFETY: evaluated only when `link` is the host of a listed page.
+            if its_host == Some(link) && unsafe { read(link) }[back] == host.as_ptr() {
+                Ok(true)
+            } else {
+                Err(BadLink)
+            }
+        };
+        neighbour(next, PREV)?;
+        if !neighbour(prev, NEXT)? && self.first.load(Ordering::Relaxed) != page.as_ptr() {
+            return Err(BadLink);
+        }
+        Ok(())
+    }
+
+    /// Takes a page off the list and wipes its node. `word` is the listed word that the page has
+    /// or, if it was just changed, had.
+    ///
+    /// # Safety
+    /// The caller holds the lock, [`check`](Self::check) succeeded in this lock hold, and nobody
+    /// else has got the host since.
+    pub(crate) unsafe fn unlink(&self, source: &S, page: NonNull<PageDesc>, word: Word<N>) {
+        // SAFETY: the word names the host.
+        let host = unsafe { host_of(source, page, word) };
+        // SAFETY: the node is still ours.
+        let [prev, next] = unsafe { read(host) };
+        if let Some(next) = NonNull::new(next) {
+            // SAFETY: `check` found the host of a listed page there.
+            unsafe { set_link(next, PREV, prev) };
+        }
+        match NonNull::new(prev) {
+            // SAFETY: as for `next`.
+            Some(prev) => unsafe { set_link(prev, NEXT, next) },
+            None => {
+                let second = NonNull::new(next).and_then(|next| source.desc(next));
+                let second = second.map_or(ptr::null_mut(), NonNull::as_ptr);
+                // Release, for the same reason as in `push`.
+                self.first.store(second, Ordering::Release);
+            }
+        }
+        // SAFETY: the node leaves the fragment with nothing of ours in it.
+        unsafe { write(host, [ptr::null_mut(); 2]) };
+    }
+}
+
+/// The address of the host that a listed word names.
+///
+/// # Safety
+/// `page` is a page of `source` with the listed word `word`.
+unsafe fn host_of<const N: usize, S: PageSource>(
+    source: &S,
+    page: NonNull<PageDesc>,
+    word: Word<N>,
+) -> NonNull<u8> {
+    // SAFETY: passed on to the caller.
+    let addr = unsafe { source.addr(page) };
+    let offset = word.host().unwrap_or(0) * (S::PAGE_SIZE / N);
+    // SAFETY: HOST is below `N`, so the offset lies in the page.
+    unsafe { addr.add(offset) }
+}
+
+/// The address of a page's host, if it is listed.
+///
+/// # Safety
+/// `page` is a descriptor of `source`.
+unsafe fn host_of_listed<const N: usize, S: PageSource>(
+    source: &S,
+    page: NonNull<PageDesc>,
+) -> Option<NonNull<u8>> {
+    // SAFETY: descriptors are type-stable.
+    let desc = unsafe { page.as_ref() };
+    // Relaxed: LISTED and HOST of a page that is on the list change only under the lock.
+    let word = Word::<N>::from_bits(desc.word.load(Ordering::Relaxed));
+    word.host()?;
+    // SAFETY: the word is listed.
+    Some(unsafe { host_of(source, page, word) })
+}
+
+/// Reads a node.
+///
+/// # Safety
+/// `host` is the host of a listed page, and the caller holds the lock.
+unsafe fn read(host: NonNull<u8>) -> Node {
+    // SAFETY: a fragment has room for a node and its alignment.
+    let node = unsafe { host.cast::<UnsafeCell<Node>>().as_ref() };
+    // SAFETY: under the lock nobody else writes it.
+    node.with(|node| unsafe { *node })
+}
+
+/// Writes a node.
+///
+/// # Safety
+/// As for [`read`]; or the host was listed in this lock hold.
+unsafe fn write(host: NonNull<u8>, value: Node) {
+    // SAFETY: a fragment has room for a node and its alignment.
+    let node = unsafe { host.cast::<UnsafeCell<Node>>().as_ref() };
+    // SAFETY: under the lock nobody else reads or writes it.
+    node.with_mut(|node| unsafe { *node = value });
+}
+
+/// Writes one link of a node.
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn set_link(host: NonNull<u8>, which: usize, link: *mut u8) {
+    // SAFETY: passed on to the caller.
+    let mut node = unsafe { read(host) };
+    node[which] = link;
+    // SAFETY: passed on to the caller.
+    unsafe { write(host, node) };
+}

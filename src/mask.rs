@@ -1,0 +1,112 @@
+//! Sets of fragments of one page.
+
+use core::ops::{BitAnd, BitOr, Sub};
+
+/// A set of fragments of one page: bit `i` stands for fragment `i`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Mask(u16);
+
+impl Mask {
+    /// No fragment.
+    pub const EMPTY: Self = Self(0);
+
+    /// The first `n` fragments (`n` at most 16): all of a page of `n`.
+    #[must_use]
+    pub const fn first(n: usize) -> Self {
+        assert!(n <= 16);
+        Self(((1_u32 << n) - 1) as u16)
+    }
+
+    /// Just fragment `index` (below 16).
+    #[must_use]
+    #[inline]
+    pub const fn single(index: usize) -> Self {
+        debug_assert!(index < 16);
+        Self(1 << index)
+    }
+
+    /// The set with these bits.
+    #[must_use]
+    #[inline]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// The set as bits.
+    #[must_use]
+    #[inline]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many fragments it has.
+    #[must_use]
+    #[inline]
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    #[inline]
+    pub const fn contains(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+
+    /// Its lowest fragment.
+    #[must_use]
+    #[inline]
+    pub const fn lowest(self) -> Option<usize> {
+        if self.0 == 0 { None } else { Some(self.0.trailing_zeros() as usize) }
+    }
+
+    /// Its highest fragment.
+    #[must_use]
+    #[inline]
+    pub const fn highest(self) -> Option<usize> {
+        if self.0 == 0 { None } else { Some(15 - self.0.leading_zeros() as usize) }
+    }
+
+    /// Its fragments, lowest first.
+    #[inline]
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        let mut rest = self;
+        core::iter::from_fn(move || {
+            let index = rest.lowest()?;
+            rest = rest - Self::single(index);
+            Some(index)
+        })
+    }
+}
+
+impl BitOr for Mask {
+    type Output = Self;
+    #[inline]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Mask {
+    type Output = Self;
+    #[inline]
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl Sub for Mask {
+    type Output = Self;
+    /// What is in `self` and not in `other`.
+    #[inline]
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}

@@ -1,0 +1,208 @@
+//! The mm: one pool of pages, as one address space has.
+
+use core::{
+    fmt,
+    mem::MaybeUninit,
+    ptr::{self, NonNull},
+};
+
+use crate::{
+    embed::Embed,
+    frag::Frag,
+    free::{self, Pieces},
+    head::{MmHead, Pin},
+    mask::Mask,
+    page::PageDesc,
+    slot::Slot,
+    source::{AllocError, PageSource},
+    sync::Ordering,
+    word::Word,
+};
+
+/// One pool of pages, each split into `FRAGS` fragments of `SIZE` bytes.
+///
+/// It can be shared between threads by reference. Dropping it closes it: that never waits, neither
+/// for fragments that are still out nor for grace periods. Pages go home as their fragments do, and
+/// the last one takes the mm's head with it.
+///
+/// `FRAGS` is a power of two from 2 to 16, `SIZE` a power of two with room for two pointers, and
+/// together they make up a page of the source; anything else does not compile:
+///
+/// ```compile_fail
+/// # use ptfrag::{Domain, Mm, Region};
+/// let region = Region::<4096>::new(1).unwrap();
+/// let mm = Mm::<32, 128>::new_in(Domain::global(), region, ()); // 32 fragments
+/// ```
+pub struct Mm<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    head: NonNull<MmHead<FRAGS, SIZE, E>>,
+}
+
+// SAFETY: the head is Sync, and the handle's pin keeps it.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Mm<FRAGS, SIZE, E> {}
+// SAFETY: as above.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Mm<FRAGS, SIZE, E> {}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
+    /// An mm without pages, its head in a `Box`.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn new_in(rcu: E::Rcu, source: E::Source, hooks: E::Hooks) -> Self {
+        use alloc::boxed::Box;
+        let place = Box::into_raw(Box::<MmHead<FRAGS, SIZE, E>>::new_uninit());
+        // SAFETY: a box is not null.
+        let place = unsafe { NonNull::new_unchecked(place) };
+        let free_box = |head: NonNull<MmHead<FRAGS, SIZE, E>>| {
+            let place = head.cast::<MaybeUninit<MmHead<FRAGS, SIZE, E>>>();
+            // SAFETY: the box that was let go above, its content dropped.
+            drop(unsafe { Box::from_raw(place.as_ptr()) });
+        };
+        // SAFETY: the box is ours, and stays allocated until it is disposed of.
+        unsafe { Self::new_at(place, free_box, rcu, source, hooks) }
+    }
+
+    /// An mm without pages, its head at `place`.
+    ///
+    /// When the last handle and the last page are gone, the head is dropped in place and `dispose`
+    /// is called with it, once: on any thread, possibly inside an RCU callback, so it does not wait.
+    ///
+    /// # Safety
+    /// `place` is aligned, writable, and nobody else's until `dispose` is called.
+    #[must_use]
+    pub unsafe fn new_at(
+        place: NonNull<MaybeUninit<MmHead<FRAGS, SIZE, E>>>,
+        dispose: unsafe fn(NonNull<MmHead<FRAGS, SIZE, E>>),
+        rcu: E::Rcu,
+        source: E::Source,
+        hooks: E::Hooks,
+    ) -> Self {
+        let head = place.cast();
+        // SAFETY: the place is ours.
+        unsafe { head.write(MmHead::new(rcu, source, hooks, dispose)) };
+        Self { head }
+    }
+
+    pub(crate) fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
+        // SAFETY: the handle pins the head.
+        unsafe { self.head.as_ref() }
+    }
+
+    /// Takes a fragment. Lock-free as long as the first page of the partial list has more than its
+    /// host free; takes the mm's lock to take the last free fragment of a page or to list a fresh
+    /// one.
+    ///
+    /// # Errors
+    /// [`AllocError`] when nothing is free and the source has no page (or the hooks refuse it), and
+    /// when the mm was closed. The mm stays usable: once something has come back, a later call
+    /// succeeds.
+    #[inline]
+    pub fn alloc(&self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
+        let taken = self.head().take()?;
+        // SAFETY: just taken.
+        Ok(unsafe { Frag::new(self.head(), taken) })
+    }
+
+    /// A place to publish fragments of this mm in.
+    pub fn slot(&self) -> Slot<FRAGS, SIZE, E> {
+        Slot::new(self)
+    }
+
+    /// Pages that are out of the source for this mm, the ones that wait for a grace period
+    /// included.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.head().pages()
+    }
+
+    /// Closes the mm early: every later [`alloc`](Self::alloc) that would need the list fails, and
+    /// pages go home as soon as their fragments have. Closing twice is harmless.
+    pub fn close(&self) {
+        self.head().close();
+    }
+
+    /// Retires a fragment that [`Frag::into_raw`] let go.
+    ///
+    /// # Panics
+    /// When `frag` is not the start of a used fragment of this mm; nothing has changed then. A
+    /// fragment that was freed and has been handed out again cannot be told from one that was not.
+    ///
+    /// # Safety
+    /// The caller owns the fragment, and no reader finds it any more.
+    pub unsafe fn retire_raw(&self, frag: NonNull<u8>) {
+        let (page, index) = self.locate(frag);
+        // SAFETY: the index is below `FRAGS`.
+        let addr = unsafe { frag.sub(index * SIZE) };
+        let mask = Mask::single(index);
+        // SAFETY: passed on to the caller.
+        unsafe { free::retire::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+    }
+
+    /// The token of a fragment that [`Frag::into_raw`] let go.
+    ///
+    /// # Panics
+    /// As [`retire_raw`](Self::retire_raw).
+    ///
+    /// # Safety
+    /// The caller owns the fragment and makes one token of it. No reader has it, nor will one find
+    /// it: the token may be written to, and frees the fragment at once when it is dropped.
+    pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
+        let taken = self.locate(frag);
+        // SAFETY: located just now; the rest is the caller's promise.
+        unsafe { Frag::new(self.head(), taken) }
+    }
+
+    /// The word of the page in which `addr` lies, for debugging; `None` if none of the source's
+    /// pages does. It may be out of date by the time it is returned.
+    #[must_use]
+    pub fn page_word(&self, addr: NonNull<u8>) -> Option<Word<FRAGS>> {
+        let page = self.head().source.desc(addr)?;
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        Some(Word::from_bits(word.load(Ordering::Relaxed)))
+    }
+
+    /// The page and index of a fragment that the caller claims to own.
+    fn locate(&self, frag: NonNull<u8>) -> (NonNull<PageDesc>, usize) {
+        let Some(page) = self.head().source.desc(frag) else {
+            panic!("ptfrag: foreign pointer: {frag:p} lies in no page of the source");
+        };
+        let offset = frag.addr().get() % (FRAGS * SIZE);
+        assert!(
+            offset % SIZE == 0,
+            "ptfrag: bad pointer: {frag:p} lies {} bytes inside a fragment of {SIZE}",
+            offset % SIZE,
+        );
+        let index = offset / SIZE;
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // Acquire pairs with the Release by which the page came to the caller, who owns a fragment:
+        // the descriptor's owner is not written while the page is out.
+        let word = Word::<FRAGS>::from_bits(desc.word.load(Ordering::Acquire));
+        assert!(
+            word.used().contains(Mask::single(index)),
+            "ptfrag: double free: fragment {index} of page {:p} is not used ({word})",
+            frag.as_ptr().wrapping_sub(offset),
+        );
+        // SAFETY: a used fragment keeps the page out.
+        let owner = unsafe { desc.mm() };
+        assert!(
+            ptr::eq(owner, self.head().as_owner()),
+            "ptfrag: wrong mm: fragment {index} of page {:p} ({word}) belongs to another mm",
+            frag.as_ptr().wrapping_sub(offset),
+        );
+        (page, index)
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Mm<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        self.close();
+        // SAFETY: this was the handle's pin.
+        unsafe { MmHead::unpin(self.head, Pin::Handle) };
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Mm<FRAGS, SIZE, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mm({FRAGS} x {SIZE} bytes, {} pages)", self.pages())
+    }
+}

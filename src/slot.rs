@@ -1,0 +1,129 @@
+//! A published fragment: one owner, any number of readers.
+
+use core::{
+    fmt,
+    ptr::{self, NonNull},
+};
+
+use crate::{
+    embed::Embed,
+    frag::Frag,
+    free::{self, Pieces},
+    head::{MmHead, Pin},
+    mask::Mask,
+    mm::Mm,
+    rcu::Rcu,
+    source::PageSource,
+    sync::{AtomicPtr, Ordering},
+};
+
+/// A pointer to at most one fragment, which readers follow inside a read-side section.
+///
+/// Whoever replaces or clears what it points to retires that, so a reader keeps what it has found
+/// until its section ends. It may outlive its mm, whose head it pins. Dropping it clears it.
+///
+/// ```
+/// # use ptfrag::{Domain, Mm, Region, Std};
+/// let domain = Domain::global();
+/// let mm = Mm::<16, 256, Std>::new_in(domain, Region::new(64)?, ());
+/// let slot = mm.slot();
+/// let mut frag = mm.alloc()?;
+/// frag[..5].copy_from_slice(b"hello");
+/// slot.publish(frag);
+///
+/// let guard = domain.read();
+/// let seen = slot.load(&guard).expect("published above");
+/// slot.clear();
+/// assert_eq!(&seen[..5], b"hello"); // retired, and kept until `guard` is dropped
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Slot<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    head: NonNull<MmHead<FRAGS, SIZE, E>>,
+    frag: AtomicPtr<u8>,
+}
+
+// SAFETY: the head is Sync and pinned; the pointer is atomic, and the bytes behind it are only read
+// while they are published.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Slot<FRAGS, SIZE, E> {}
+// SAFETY: as above.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Slot<FRAGS, SIZE, E> {}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
+    pub(crate) fn new(mm: &Mm<FRAGS, SIZE, E>) -> Self {
+        mm.head().pin(Pin::Handle);
+        Self { head: mm.head().into(), frag: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
+        // SAFETY: the slot pins the head.
+        unsafe { self.head.as_ref() }
+    }
+
+    /// Shows `frag` to readers, and retires what they saw before.
+    ///
+    /// # Panics
+    /// When `frag` belongs to another mm; it is given back there.
+    #[inline]
+    pub fn publish(&self, frag: Frag<FRAGS, SIZE, E>) {
+        assert!(
+            ptr::eq(frag.owner(), self.head().as_owner()),
+            "ptfrag: wrong mm: {frag:?} belongs to another mm than the slot"
+        );
+        self.replace(frag.into_raw().as_ptr());
+    }
+
+    /// Shows readers nothing any more, and retires what they saw before.
+    #[inline]
+    pub fn clear(&self) {
+        self.replace(ptr::null_mut());
+    }
+
+    /// What is published now. It stays readable until `guard` is dropped, even if it is retired
+    /// meanwhile.
+    ///
+    /// # Panics
+    /// When `guard` is of another RCU domain than the mm.
+    #[must_use]
+    #[inline]
+    pub fn load<'g>(&self, guard: &'g <E::Rcu as Rcu>::Guard) -> Option<&'g [u8; SIZE]> {
+        assert!(
+            self.head().rcu.covers(guard),
+            "ptfrag: wrong guard: it does not hold up the grace periods of this mm's RCU domain"
+        );
+        // Acquire pairs with the Release in `replace`: who finds a fragment sees what was written
+        // before it was published.
+        let frag = NonNull::new(self.frag.load(Ordering::Acquire))?;
+        // SAFETY: initialised bytes that nobody writes before the grace period that `guard` holds up.
+        Some(unsafe { frag.cast().as_ref() })
+    }
+
+    #[inline]
+    fn replace(&self, new: *mut u8) {
+        // Release publishes the new fragment's bytes. Acquire, so that its retirement comes after
+        // all that its publisher did to the old one.
+        let Some(old) = NonNull::new(self.frag.swap(new, Ordering::AcqRel)) else { return };
+        let Some(page) = self.head().source.desc(old) else {
+            unreachable!("a published fragment lies in its source")
+        };
+        let offset = old.addr().get() % (FRAGS * SIZE);
+        // SAFETY: the offset leads back to the start of the page.
+        let addr = unsafe { old.sub(offset) };
+        let mask = Mask::single(offset / SIZE);
+        // SAFETY: the slot owned the fragment, and no reader finds it here any more.
+        unsafe { free::retire::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Slot<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        self.clear();
+        // SAFETY: this was the slot's pin.
+        unsafe { MmHead::unpin(self.head, Pin::Handle) };
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Slot<FRAGS, SIZE, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({:p})", self.frag.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,165 @@
+//! Taking a fragment: from the first listed page without the lock, else with it, else from a fresh
+//! page.
+
+use core::ptr::NonNull;
+
+use crate::{
+    embed::Embed,
+    free::{self, Pieces},
+    head::{MmHead, Pin},
+    hooks::Hooks,
+    mask::Mask,
+    misuse::bad_link,
+    page::PageDesc,
+    rcu::Rcu,
+    source::{AllocError, PageSource},
+    sync::Ordering,
+    word::Word,
+};
+
+/// A fragment, by its page and its index there.
+pub(crate) type Taken = (NonNull<PageDesc>, usize);
+
+/// What the list gave.
+enum Locked {
+    Taken(Taken),
+    Empty,
+    Closed,
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// Takes one fragment.
+    ///
+    /// # Errors
+    /// [`AllocError`] when the source has no page, the hooks refuse it, or the mm is closed.
+    pub(crate) fn take(&self) -> Result<Taken, AllocError> {
+        if let Some(taken) = self.take_first() {
+            return Ok(taken);
+        }
+        match self.take_locked() {
+            Locked::Taken(taken) => Ok(taken),
+            Locked::Empty => self.take_fresh(),
+            Locked::Closed => Err(AllocError),
+        }
+    }
+
+    /// The lock-free way: one compare-and-swap on the first page's word.
+    ///
+    /// `None` when there is no first page, or nothing but its host, or it has just left the list.
+    /// The section keeps the page this mm's, whatever becomes of it: a page is released only after
+    /// a grace period that began after it left the list.
+    #[inline]
+    fn take_first(&self) -> Option<Taken> {
+        let _section = self.rcu.read();
+        let page = self.list().first()?;
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let (taken, index) = Word::<FRAGS>::from_bits(now).take()?;
+            // Acquire pairs with the Release of whoever freed the fragment: its last user's
+            // accesses happen before ours.
+            match word.compare_exchange_weak(
+                now,
+                taken.bits(),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Some((page, index)),
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// The way under the lock, from the first page of the list anew: the page that was looked at
+    /// without it may be another mm's by now. Takes the host too, when nothing else is left.
+    #[cold]
+    fn take_locked(&self) -> Locked {
+        self.lock();
+        // SAFETY: under the lock.
+        let open = unsafe { self.is_open() };
+        let found = match self.list().first() {
+            _ if !open => Locked::Closed,
+            None => Locked::Empty,
+            // SAFETY: under the lock, the list's first page.
+            Some(page) => match unsafe { self.take_listed(page) } {
+                Some(index) => Locked::Taken((page, index)),
+                None => {
+                    // SAFETY: ours; the caller's handle is the pin.
+                    unsafe { Self::unlock(self.into()) };
+                    bad_link::<FRAGS, E::Source>(&self.source, page);
+                }
+            },
+        };
+        // SAFETY: as above.
+        unsafe { Self::unlock(self.into()) };
+        found
+    }
+
+    /// Takes a fragment of a page that is on the list; `None` when the list is broken.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and the page is on the list.
+    unsafe fn take_listed(&self, page: NonNull<PageDesc>) -> Option<usize> {
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let listed = Word::<FRAGS>::from_bits(now);
+            let host = listed.host()?;
+            let (taken, index, last) = match listed.take() {
+                Some((taken, index)) => (taken, index, false),
+                None => (listed.take_all()?.0, host, true),
+            };
+            if last {
+                // SAFETY: the page is on the list.
+                unsafe { self.list().check(&self.source, page, listed) }.ok()?;
+            }
+            // Acquire as in `take_first`.
+            match word.compare_exchange_weak(
+                now,
+                taken.bits(),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    if last {
+                        // The word goes first here: had it been unlinked before, a fragment freed
+                        // meanwhile would leave a listed page off the list. The host is ours from
+                        // the change on, so the node is safe, and the page with it.
+                        // SAFETY: checked above, and nobody but us has got the host.
+                        unsafe { self.list().unlink(&self.source, page, listed) };
+                    }
+                    return Some(index);
+                }
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// Fetches a page and gives all but one of its fragments back, which lists it.
+    #[cold]
+    fn take_fresh(&self) -> Result<Taken, AllocError> {
+        let page = self.source.get()?;
+        // SAFETY: just fetched.
+        let addr = unsafe { self.source.addr(page) };
+        if let Err(error) = self.hooks.page_in(addr) {
+            // SAFETY: nobody has seen it.
+            unsafe { self.source.put(page) };
+            return Err(error);
+        }
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: nobody else knows the page yet.
+        unsafe { desc.set_mm(self.as_owner()) };
+        self.pin(Pin::Page);
+        // Relaxed: others get to the page through the list or through a fragment, and both ways
+        // are ordered.
+        desc.word.store(Word::<FRAGS>::fresh().bits(), Ordering::Relaxed);
+        let index = 0;
+        let mask = Word::<FRAGS>::ALL - Mask::single(index);
+        // SAFETY: all fragments are ours, unseen, and one stays ours.
+        unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+        Ok((page, index))
+    }
+}

@@ -22,8 +22,8 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use args::Args;
-use geometry::Geometry;
-use policy::{Plain, Powerpc, S390};
+use geometry::{Geometry, dispatch};
+use policy::{Plain, Powerpc, Ptfrag, S390};
 use report::{Document, TraceFigures};
 use run::{Outcome, Rules};
 use trace::{Trace, TraceError};
@@ -150,7 +150,19 @@ fn policies(
         run::run(trace, rules, Plain::new(geometry.page()), bar)?,
         run::run(trace, rules, Powerpc::new(frags, size, mms, tables), bar)?,
         run::run(trace, rules, S390::new(size, mms, tables), bar)?,
+        dispatch!(geometry, ptfrag(trace, rules, bar))?,
     ])
+}
+
+/// The run of this crate's own policy.
+fn ptfrag<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
+    trace: &Trace,
+    rules: Rules<'_>,
+    bar: &ProgressBar,
+) -> Result<Outcome, String> {
+    let policy = Ptfrag::<FRAGS, SIZE, PAGE>::new(trace.mms, trace.tables)
+        .map_err(|e| format!("{}: no memory for pages: {e}", trace.name))?;
+    run::run(trace, rules, policy, bar)
 }
 
 fn draw(picture: &Path, args: &Args, trace: &Trace, outcomes: &[Outcome]) -> Result<(), Failure> {

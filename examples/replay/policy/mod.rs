@@ -2,10 +2,13 @@
 
 mod plain;
 mod powerpc;
+mod ptfrag;
 mod s390;
+mod trace_rcu;
 
 pub(crate) use plain::Plain;
 pub(crate) use powerpc::Powerpc;
+pub(crate) use ptfrag::Ptfrag;
 pub(crate) use s390::S390;
 
 /// What a policy has counted so far.

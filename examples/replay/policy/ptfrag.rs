@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ptfrag::{AllocError, Embed, Frag, Hooks, Mm, RawLock, Region, SpinLock};
+use ::ptfrag::{AllocError, Embed, Frag, Hooks, Mm, RawLock, Region, SpinLock};
 
 use super::{
     Policy, Tally,
@@ -139,9 +139,8 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
     }
 
     fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String> {
-        let mm = self.mms[mm].get_or_insert_with(|| {
-            Mm::new_in(self.rcu, self.region.clone(), self.watch.clone())
-        });
+        let mm = self.mms[mm]
+            .get_or_insert_with(|| Mm::new_in(self.rcu, self.region.clone(), self.watch.clone()));
         let frag = mm.alloc().map_err(|e| e.to_string())?;
         let addr = frag.as_ptr().addr().get();
         let (page, bit) = (addr & !(PAGE - 1), 1 << (addr % PAGE / SIZE));

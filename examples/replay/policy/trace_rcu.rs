@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
 };
 
-use ptfrag::{Rcu, RcuFn, RcuHead};
+use ::ptfrag::{Rcu, RcuFn, RcuHead};
 
 /// The state behind a [`TraceRcu`].
 #[derive(Default)]
@@ -19,10 +19,10 @@ struct Clock {
 
 /// A handle to one replay's RCU.
 #[derive(Clone, Copy)]
-pub(super) struct TraceRcu(&'static Clock);
+pub(crate) struct TraceRcu(&'static Clock);
 
 /// A read-side section. The raw pointer keeps it on its thread.
-pub(super) struct Section {
+pub(crate) struct Section {
     clock: &'static Clock,
     here: PhantomData<*const ()>,
 }

@@ -1,8 +1,12 @@
+//! Splits pages into 2 to 16 fragments, hands them out lock-free, and takes them back after an RCU
+//! grace period, without ever allocating on the way back.
 #![no_std]
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
 mod close;
 mod embed;
 mod frag;
@@ -16,6 +20,8 @@ mod misuse;
 mod mm;
 mod page;
 mod rcu;
+#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
+mod region;
 mod slot;
 mod source;
 mod sync;
@@ -30,5 +36,7 @@ pub use lock::{RawLock, SpinLock};
 pub use mm::Mm;
 pub use page::PageDesc;
 pub use rcu::{Rcu, RcuFn, RcuHead};
+#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
+pub use region::Region;
 pub use slot::Slot;
 pub use source::{AllocError, PageSource};

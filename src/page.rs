@@ -18,7 +18,9 @@ use crate::{
 ///   [`Word`](crate::word::Word) of its mm's geometry.
 /// - `rcu` is queued exactly while the word has a fragment pending or DRAIN set.
 /// - `mm` is written only between `get` and the word's becoming live, and points to the mm's head
-///   until the page is put back: the page pins it.
+///   until the page is put back: the page pins it. While the page is at its source the field is the
+///   source's, which may keep the link of a free list there; what it leaves in it has no meaning
+///   to whoever takes the page out.
 #[repr(C)]
 pub struct PageDesc {
     pub(crate) word: AtomicU64,
@@ -82,6 +84,31 @@ impl PageDesc {
     pub(crate) unsafe fn set_mm(&self, mm: *const ()) {
         // SAFETY: the caller has the descriptor to itself.
         self.mm.with_mut(|slot| unsafe { *slot = mm });
+    }
+}
+
+/// The source's use of the field `mm`.
+#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
+impl PageDesc {
+    /// The link that the source left here.
+    ///
+    /// # Safety
+    /// The page is at its source, whose lock the caller holds, and the last write to the field was
+    /// [`set_link`](Self::set_link).
+    pub(crate) unsafe fn link(&self) -> Option<NonNull<Self>> {
+        // SAFETY: the lock keeps every other user of the field away.
+        let link = self.mm.with(|mm| unsafe { *mm });
+        NonNull::new(link.cast_mut().cast())
+    }
+
+    /// Leaves a link here.
+    ///
+    /// # Safety
+    /// The page is at its source, whose lock the caller holds.
+    pub(crate) unsafe fn set_link(&self, link: Option<NonNull<Self>>) {
+        let link = link.map_or(ptr::null(), |page| page.as_ptr().cast_const().cast());
+        // SAFETY: the lock keeps every other user of the field away.
+        self.mm.with_mut(|slot| unsafe { *slot = link });
     }
 }
 

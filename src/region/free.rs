@@ -1,0 +1,73 @@
+//! The free pages of a region, and its counts.
+
+use core::ptr::NonNull;
+
+use crate::page::PageDesc;
+
+/// A stack of free pages, linked through their descriptors.
+///
+/// # Invariants
+/// The pages from `head` along the links are `len` different ones, all of them at their source.
+#[derive(Default)]
+pub(super) struct Stack {
+    head: Option<NonNull<PageDesc>>,
+    len: usize,
+}
+
+// SAFETY: the descriptors are `Sync`, and their links are reached only through the stack.
+unsafe impl Send for Stack {}
+
+impl Stack {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts a page on top.
+    ///
+    /// # Safety
+    /// `page` is at its source and on no stack, and the caller holds the source's lock.
+    pub(super) unsafe fn push(&mut self, page: NonNull<PageDesc>) {
+        // SAFETY: a descriptor stays one as long as its source lives.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: the page is at its source, and the lock is held, by the contract.
+        unsafe { desc.set_link(self.head) };
+        self.head = Some(page);
+        self.len += 1;
+    }
+
+    /// Takes the page on top.
+    ///
+    /// # Safety
+    /// The source lives, and the caller holds its lock.
+    pub(super) unsafe fn pop(&mut self) -> Option<NonNull<PageDesc>> {
+        let page = self.head?;
+        // SAFETY: a descriptor stays one as long as its source lives.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: a page on a stack is at its source, and `push` wrote the link.
+        self.head = unsafe { desc.link() };
+        self.len -= 1;
+        Some(page)
+    }
+}
+
+/// What a region's lock protects.
+///
+/// # Invariants
+/// - The pages below `fresh` are out, on one of the stacks, or in the hands of a `put`; those from
+///   `fresh` to `grown` are accessible and were never out.
+/// - `out` counts the pages below `fresh` that are on no stack.
+#[derive(Default)]
+pub(super) struct Free {
+    /// Pages that still have their memory.
+    pub(super) warm: Stack,
+    /// Pages whose memory the system has back; they are accessible and read as zeroes.
+    pub(super) cold: Stack,
+    /// The number of the first page that was never out.
+    pub(super) fresh: usize,
+    /// Pages that are accessible.
+    pub(super) grown: usize,
+    /// Pages out now.
+    pub(super) out: usize,
+    /// Pages taken so far.
+    pub(super) taken: u64,
+}

@@ -8,6 +8,8 @@ extern crate alloc;
 extern crate std;
 
 mod close;
+#[cfg(feature = "std")]
+mod domain;
 mod embed;
 mod frag;
 mod free;
@@ -28,7 +30,11 @@ mod sync;
 mod take;
 pub mod word;
 
+#[cfg(feature = "std")]
+pub use domain::{Domain, Guard, OwnedDomain, Section};
 pub use embed::Embed;
+#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
+pub use embed::Std;
 pub use frag::Frag;
 pub use head::MmHead;
 pub use hooks::Hooks;

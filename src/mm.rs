@@ -29,9 +29,9 @@ use crate::{
 /// together they make up a page of the source; anything else does not compile:
 ///
 /// ```compile_fail
-/// # use ptfrag::{Domain, Mm, Region};
+/// # use ptfrag::{Domain, Mm, Region, Std};
 /// let region = Region::<4096>::new(1).unwrap();
-/// let mm = Mm::<32, 128>::new_in(Domain::global(), region, ()); // 32 fragments
+/// let mm = Mm::<32, 128, Std>::new_in(Domain::global(), region, ()); // 32 fragments
 /// ```
 pub struct Mm<const FRAGS: usize, const SIZE: usize, E: Embed> {
     head: NonNull<MmHead<FRAGS, SIZE, E>>,

@@ -19,6 +19,13 @@ pub(crate) use shuttle::sync::atomic::{
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
+#[cfg(all(loom, feature = "std"))]
+pub(crate) use loom::sync::Arc;
+#[cfg(all(shuttle, feature = "std"))]
+pub(crate) use shuttle::sync::Arc;
+#[cfg(all(not(any(loom, shuttle)), feature = "std"))]
+pub(crate) use std::sync::{Arc, LazyLock};
+
 #[cfg(not(loom))]
 pub(crate) use cell::UnsafeCell;
 
@@ -79,6 +86,22 @@ impl Backoff {
         self.inner.snooze();
     }
 }
+
+/// Declares a thread-local with a `const` initialiser.
+#[cfg(feature = "std")]
+macro_rules! const_thread_local {
+    ($(#[$meta:meta])* static $name:ident: $ty:ty = const { $init:expr };) => {
+        #[cfg(not(any(loom, shuttle)))]
+        std::thread_local! { $(#[$meta])* static $name: $ty = const { $init }; }
+        // loom's macro does not know constant initialisers.
+        #[cfg(loom)]
+        loom::thread_local! { $(#[$meta])* static $name: $ty = $init; }
+        #[cfg(shuttle)]
+        shuttle::thread_local! { $(#[$meta])* static $name: $ty = const { $init }; }
+    };
+}
+#[cfg(feature = "std")]
+pub(crate) use const_thread_local;
 
 /// Declares a constructor that is `const` in every build but loom's, whose atomics and cells
 /// register themselves at run time.

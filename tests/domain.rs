@@ -1,0 +1,591 @@
+//! The built-in RCU domain, with threads of the operating system. Nothing here depends on time.
+
+use core::{mem::offset_of, ptr::NonNull};
+use std::{
+    cell::{Cell, RefCell},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use ptfrag::{Domain, Guard, OwnedDomain, Rcu, RcuHead, Section};
+
+/// Something to reclaim: a head, and what its callback does.
+#[repr(C)]
+struct Node {
+    head: RcuHead,
+    action: Box<dyn Fn(NonNull<RcuHead>) + Send>,
+}
+
+/// Frees the node after running its action.
+unsafe extern "C" fn run(head: NonNull<RcuHead>) {
+    const { assert!(offset_of!(Node, head) == 0) };
+    // SAFETY: `queue` leaked the node for its callback, and the head is its first field.
+    let node = unsafe { Box::from_raw(head.cast::<Node>().as_ptr()) };
+    (node.action)(head);
+}
+
+fn queue(domain: &Domain, action: impl Fn(NonNull<RcuHead>) + Send + 'static) {
+    let node = Box::leak(Box::new(Node { head: RcuHead::new(), action: Box::new(action) }));
+    // SAFETY: the node is the callback's alone.
+    unsafe { domain.call(NonNull::from(node).cast(), run) };
+}
+
+fn count(domain: &Domain, ran: &Arc<AtomicUsize>) {
+    let ran = Arc::clone(ran);
+    queue(domain, move |_| {
+        ran.fetch_add(1, Ordering::Relaxed);
+    });
+}
+
+fn counter() -> Arc<AtomicUsize> {
+    Arc::new(AtomicUsize::new(0))
+}
+
+/// Polls often enough for anything that is not held up, and returns how many callbacks ran.
+fn settle(domain: &Domain) -> usize {
+    (0..100).map(|_| domain.poll()).sum()
+}
+
+/// For a domain that outlives the test's threads.
+fn leaked() -> &'static Domain {
+    Box::leak(Box::new(OwnedDomain::new()))
+}
+
+#[test]
+fn guards_nest() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let outer = domain.read();
+    let inner = domain.read();
+    count(&domain, &ran);
+    drop(outer);
+    assert_eq!(settle(&domain), 0);
+    let section = Rcu::read(&*domain);
+    drop(inner);
+    assert_eq!(settle(&domain), 0);
+    drop(section);
+    assert_eq!(settle(&domain), 1);
+    assert_eq!(ran.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_guard_holds_callbacks_up() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let entered = Barrier::new(2);
+    let leave = Barrier::new(2);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let guard = domain.read();
+            entered.wait();
+            leave.wait();
+            drop(guard);
+        });
+        entered.wait();
+        // Nobody blocks on `call`, and none of them runs.
+        for _ in 0..10_000 {
+            count(&domain, &ran);
+        }
+        settle(&domain);
+        assert_eq!(ran.load(Ordering::Relaxed), 0);
+        leave.wait();
+        reader.join().unwrap();
+        domain.barrier();
+        assert_eq!(ran.load(Ordering::Relaxed), 10_000);
+    });
+}
+
+#[test]
+fn call_and_sections_run_nothing() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    drop(domain.read());
+    for _ in 0..1000 {
+        count(&domain, &ran);
+        drop(Rcu::read(&*domain));
+    }
+    assert_eq!(ran.load(Ordering::Relaxed), 0);
+    let guard = domain.read();
+    assert_eq!(domain.poll(), 0);
+    drop(domain.read());
+    assert_eq!(ran.load(Ordering::Relaxed), 0);
+    drop(guard);
+    domain.barrier();
+    assert_eq!(ran.load(Ordering::Relaxed), 1000);
+}
+
+#[test]
+fn dropped_guards_run_callbacks() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    drop(domain.read());
+    count(&domain, &ran);
+    for _ in 0..1000 {
+        drop(domain.read());
+    }
+    assert_eq!(ran.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn batches_are_bounded() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    drop(domain.read());
+    for _ in 0..1000 {
+        count(&domain, &ran);
+    }
+    let mut polls = 0;
+    while ran.load(Ordering::Relaxed) < 1000 {
+        let before = ran.load(Ordering::Relaxed);
+        let told = domain.poll();
+        assert_eq!(ran.load(Ordering::Relaxed) - before, told);
+        assert!(told <= 64);
+        polls += 1;
+    }
+    assert!(polls >= 1000 / 64);
+}
+
+#[test]
+fn callbacks_do_not_nest() {
+    let domain = leaked();
+    let running = Arc::new(AtomicBool::new(false));
+    let ran = counter();
+    for _ in 0..100 {
+        let running = Arc::clone(&running);
+        let ran = Arc::clone(&ran);
+        queue(domain, move |_| {
+            assert!(!running.swap(true, Ordering::Relaxed));
+            for _ in 0..1000 {
+                drop(domain.read());
+            }
+            assert_eq!(domain.poll(), 0);
+            running.store(false, Ordering::Relaxed);
+            ran.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    settle(domain);
+    assert_eq!(ran.load(Ordering::Relaxed), 100);
+}
+
+#[test]
+fn synchronize_waits_for_readers() {
+    let domain = OwnedDomain::new();
+    let left = AtomicBool::new(false);
+    let entered = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let guard = domain.read();
+            entered.wait();
+            thread::yield_now();
+            left.store(true, Ordering::Relaxed);
+            drop(guard);
+        });
+        entered.wait();
+        domain.synchronize();
+        assert!(left.load(Ordering::Relaxed));
+    });
+}
+
+#[test]
+#[should_panic = "synchronize called inside a read-side section"]
+fn synchronize_refuses_in_a_section() {
+    let domain = OwnedDomain::new();
+    let _guard = domain.read();
+    domain.synchronize();
+}
+
+#[test]
+#[should_panic = "barrier called inside a read-side section"]
+fn barrier_refuses_in_a_section() {
+    let domain = OwnedDomain::new();
+    let _section = Rcu::read(&*domain);
+    domain.barrier();
+}
+
+#[test]
+fn barrier_refuses_in_a_callback() {
+    let domain = leaked();
+    let refused = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&refused);
+    queue(domain, move |_| {
+        let panic = std::panic::catch_unwind(|| domain.barrier()).unwrap_err();
+        let text = panic.downcast_ref::<&str>().unwrap();
+        told.store(text.contains("inside a callback"), Ordering::Relaxed);
+    });
+    settle(domain);
+    assert!(refused.load(Ordering::Relaxed));
+}
+
+#[test]
+fn barrier_waits_for_other_threads_callbacks() {
+    let domain = OwnedDomain::new();
+    let started = Arc::new(Barrier::new(2));
+    let done = Arc::new(AtomicBool::new(false));
+    queue(&domain, {
+        let (started, done) = (Arc::clone(&started), Arc::clone(&done));
+        move |_| {
+            started.wait();
+            for _ in 0..100 {
+                thread::yield_now();
+            }
+            done.store(true, Ordering::Relaxed);
+        }
+    });
+    thread::scope(|scope| {
+        // Runs the callback, which goes on while this thread is in `barrier`.
+        scope.spawn(|| while domain.poll() == 0 {});
+        started.wait();
+        domain.barrier();
+        assert!(done.load(Ordering::Relaxed));
+    });
+}
+
+#[test]
+fn barrier_covers_all_threads() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let queued = Barrier::new(4);
+    let end = Barrier::new(4);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                drop(domain.read());
+                for _ in 0..500 {
+                    count(&domain, &ran);
+                }
+                queued.wait();
+                end.wait();
+            });
+        }
+        queued.wait();
+        domain.barrier();
+        assert_eq!(ran.load(Ordering::Relaxed), 1500);
+        end.wait();
+    });
+}
+
+#[test]
+fn idle_threads_heads_are_taken_over() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let queued = Barrier::new(2);
+    let end = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(domain.read());
+            count(&domain, &ran);
+            queued.wait();
+            // Alive, registered, and idle.
+            end.wait();
+        });
+        queued.wait();
+        settle(&domain);
+        assert_eq!(ran.load(Ordering::Relaxed), 1);
+        end.wait();
+    });
+}
+
+#[test]
+fn threads_exit_with_callbacks_pending() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    for round in 1..=20 {
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope
+                    .spawn(|| {
+                        let guard = domain.read();
+                        count(&domain, &ran);
+                        drop(guard);
+                    })
+                    .join()
+                    .unwrap();
+            }
+        });
+        settle(&domain);
+        assert_eq!(ran.load(Ordering::Relaxed), 4 * round);
+    }
+}
+
+#[test]
+fn unregistered_threads_can_call() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    thread::scope(|scope| {
+        scope.spawn(|| count(&domain, &ran));
+    });
+    settle(&domain);
+    assert_eq!(ran.load(Ordering::Relaxed), 1);
+}
+
+/// Does its work when its thread-local is destroyed.
+struct AtExit(RefCell<Option<Box<dyn FnOnce()>>>);
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            work();
+        }
+    }
+}
+
+thread_local! {
+    static FIRST: AtExit = const { AtExit(RefCell::new(None)) };
+    static LAST: AtExit = const { AtExit(RefCell::new(None)) };
+    static KEPT: Cell<Option<Guard<'static>>> = const { Cell::new(None) };
+}
+
+/// Runs `work` twice in destructors of thread-locals, once before and once after the domain's own.
+fn in_destructors(register: &'static Domain, work: impl FnOnce() + Clone + Send + 'static) {
+    thread::spawn(move || {
+        FIRST.with(|slot| slot.0.replace(Some(Box::new(work.clone()))));
+        drop(register.read());
+        LAST.with(|slot| slot.0.replace(Some(Box::new(work))));
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn destructors_of_thread_locals_can_call_and_read() {
+    let domain = leaked();
+    let ran = counter();
+    let told = Arc::clone(&ran);
+    in_destructors(domain, move || {
+        let outer = domain.read();
+        count(domain, &told);
+        drop(domain.read());
+        drop(outer);
+        domain.poll();
+    });
+    domain.barrier();
+    assert_eq!(ran.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn destructors_of_thread_locals_can_wait() {
+    let domain = leaked();
+    let ran = counter();
+    let told = Arc::clone(&ran);
+    in_destructors(domain, move || {
+        let before = told.load(Ordering::Relaxed);
+        count(domain, &told);
+        domain.synchronize();
+        domain.barrier();
+        assert_eq!(told.load(Ordering::Relaxed), before + 1);
+    });
+    assert_eq!(ran.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_guard_kept_in_a_thread_local_ends_with_it() {
+    let domain = leaked();
+    let ran = counter();
+    // Both orders of destruction.
+    for register_first in [true, false] {
+        thread::spawn(move || {
+            if register_first {
+                drop(domain.read());
+            }
+            KEPT.set(None);
+            KEPT.set(Some(domain.read()));
+        })
+        .join()
+        .unwrap();
+    }
+    count(domain, &ran);
+    settle(domain);
+    assert_eq!(ran.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_leaked_guard_holds_up_for_ever() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    thread::scope(|scope| {
+        scope.spawn(|| core::mem::forget(domain.read())).join().unwrap();
+    });
+    count(&domain, &ran);
+    // Other threads get other records, and what they do does not end the leaked section.
+    for _ in 0..4 {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                drop(domain.read());
+                settle(&domain);
+            });
+        });
+    }
+    assert_eq!(settle(&domain), 0);
+    drop(domain);
+    assert_eq!(ran.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_callback_queues_its_head_again() {
+    #[repr(C)]
+    struct Again {
+        head: RcuHead,
+        left: AtomicUsize,
+        domain: &'static Domain,
+    }
+    unsafe extern "C" fn again(head: NonNull<RcuHead>) {
+        // SAFETY: the head is an `Again`'s first field.
+        let node = unsafe { head.cast::<Again>().as_ref() };
+        if node.left.fetch_sub(1, Ordering::Relaxed) > 1 {
+            // SAFETY: the head is the callback's now.
+            unsafe { node.domain.call(head, again) };
+        }
+    }
+
+    let domain = leaked();
+    let node: &'static Again =
+        Box::leak(Box::new(Again { head: RcuHead::new(), left: AtomicUsize::new(5), domain }));
+    // SAFETY: the node is never freed, and nobody else queues it.
+    unsafe { domain.call(NonNull::from(node).cast(), again) };
+    // Each time takes a grace period of its own.
+    domain.barrier();
+    assert!(node.left.load(Ordering::Relaxed) > 0);
+    settle(domain);
+    assert_eq!(node.left.load(Ordering::Relaxed), 0);
+}
+
+/// A domain as callbacks know it: not by a borrow.
+#[derive(Clone, Copy)]
+struct Late(NonNull<Domain>);
+
+// SAFETY: domains are shared between threads.
+unsafe impl Send for Late {}
+
+impl Late {
+    fn domain(&self) -> &Domain {
+        // SAFETY: it is used only in callbacks of the domain.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+#[test]
+fn dropping_a_domain_runs_everything() {
+    fn chain(late: Late, ran: Arc<AtomicUsize>, left: usize) {
+        queue(late.domain(), move |_| {
+            ran.fetch_add(1, Ordering::Relaxed);
+            drop(late.domain().read());
+            if left > 1 {
+                chain(late, Arc::clone(&ran), left - 1);
+            }
+        });
+    }
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    for _ in 0..100 {
+        chain(Late(NonNull::from(&*domain)), Arc::clone(&ran), 3);
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(domain.read());
+            count(&domain, &ran);
+        });
+        scope.spawn(|| count(&domain, &ran));
+    });
+    // Some of them waiting, some ripe; and moving the owner moves nothing that they refer to.
+    domain.poll();
+    let moved = Box::new(domain);
+    assert_eq!(ran.load(Ordering::Relaxed), 0);
+    drop(moved);
+    assert_eq!(ran.load(Ordering::Relaxed), 302);
+}
+
+#[test]
+fn domains_are_independent() {
+    let one = OwnedDomain::new();
+    let other = OwnedDomain::new();
+    let ran = counter();
+    let guard: Guard = one.read();
+    let section: &Section = &guard;
+    assert!((&*one).covers(section));
+    assert!(!(&*other).covers(section));
+    count(&one, &ran);
+    count(&other, &ran);
+    other.synchronize();
+    other.barrier();
+    assert_eq!(settle(&one), 0);
+    assert_eq!(ran.load(Ordering::Relaxed), 1);
+    drop(guard);
+    one.barrier();
+    assert_eq!(ran.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn threads_forget_dropped_domains() {
+    for _ in 0..100 {
+        let domain = OwnedDomain::new();
+        let ran = counter();
+        let guard = domain.read();
+        count(&domain, &ran);
+        drop(guard);
+        drop(domain);
+        assert_eq!(ran.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[test]
+fn the_global_domain_is_one() {
+    let guard = Domain::global().read();
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(Domain::global().covers(&guard_of_this_thread())));
+    });
+    assert!(Domain::global().covers(&guard));
+    fn guard_of_this_thread() -> Section<'static> {
+        Rcu::read(Domain::global())
+    }
+}
+
+/// Readers chase a pointer that writers swap, and never see a value after its callback has spoilt it.
+#[test]
+fn readers_never_see_reclaimed_values() {
+    use std::sync::atomic::AtomicPtr;
+
+    #[repr(C)]
+    struct Value {
+        head: RcuHead,
+        alive: AtomicBool,
+    }
+    unsafe extern "C" fn free(head: NonNull<RcuHead>) {
+        // SAFETY: the value was unlinked, and its grace period is over.
+        let value = unsafe { Box::from_raw(head.cast::<Value>().as_ptr()) };
+        value.alive.store(false, Ordering::Relaxed);
+    }
+    fn value() -> *mut Value {
+        Box::into_raw(Box::new(Value { head: RcuHead::new(), alive: AtomicBool::new(true) }))
+    }
+
+    let rounds = if cfg!(miri) { 50 } else { 100_000 };
+    let domain = OwnedDomain::new();
+    let slot = AtomicPtr::new(value());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    let _guard = domain.read();
+                    // SAFETY: the section keeps what is found in the slot.
+                    let found = unsafe { &*slot.load(Ordering::Acquire) };
+                    assert!(found.alive.load(Ordering::Relaxed));
+                }
+            });
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    let old = slot.swap(value(), Ordering::AcqRel);
+                    let old = NonNull::new(old).unwrap();
+                    // SAFETY: only this thread took the value out.
+                    unsafe { domain.call(old.cast(), free) };
+                    drop(domain.read());
+                }
+            });
+        }
+    });
+    let last = NonNull::new(slot.into_inner()).unwrap();
+    // SAFETY: nobody else has it.
+    unsafe { domain.call(last.cast(), free) };
+}

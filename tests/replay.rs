@@ -49,7 +49,8 @@ impl Folder {
         // `cargo test` builds the examples beside the tests' own folder.
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(Path::parent).unwrap();
-        let program = profile.join("examples").join(format!("replay{}", std::env::consts::EXE_SUFFIX));
+        let program =
+            profile.join("examples").join(format!("replay{}", std::env::consts::EXE_SUFFIX));
         assert!(program.exists(), "cargo build --example replay has not run yet");
         let mut command = Command::new(program);
         command.current_dir(&self.0).env("CARGO_MANIFEST_DIR", &self.0).stdin(Stdio::null());
@@ -200,10 +201,10 @@ fn the_projects_own_traces() {
     folder.file("traces/a.trace.gz", gzip(SMALL));
     let output = folder.program().args(["--json", "--no-plot"]).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&document["traces"][0]["name"], &document["traces"][1]["name"]), (
-        &"a".into(),
-        &"b".into()
-    ));
+    assert_eq!(
+        (&document["traces"][0]["name"], &document["traces"][1]["name"]),
+        (&"a".into(), &"b".into())
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod plot;
 mod policy;
 mod report;
 mod run;
+mod threads;
 mod trace;
 
 use std::{
@@ -26,6 +27,7 @@ use geometry::{Geometry, dispatch};
 use policy::{Plain, Powerpc, Ptfrag, S390};
 use report::{Document, TraceFigures};
 use run::{Outcome, Rules};
+use threads::run as run_threads;
 use trace::{Trace, TraceError};
 
 /// Why the program ends early.
@@ -62,7 +64,11 @@ fn main() -> ExitCode {
 fn replay(args: &Args, geometry: Geometry) -> Result<(), Failure> {
     let traces = load(args)?;
     let events: usize = traces.iter().map(|trace| trace.events.len()).sum();
-    single(args, geometry, &traces, &progress(4 * events))
+    if args.threads {
+        threaded(args, geometry, &traces, &progress(events))
+    } else {
+        single(args, geometry, &traces, &progress(4 * events))
+    }
 }
 
 /// The project's own folder: of the checkout that cargo runs, or the one this was built in.
@@ -132,6 +138,27 @@ fn single(
             text += &format!("  picture: {}\n", picture.display());
         }
         print(bar, &(text + "\n"))?;
+    }
+    bar.finish_and_clear();
+    if args.json { print_json(&figures) } else { Ok(()) }
+}
+
+/// Replays with threads, under this crate's policy alone.
+fn threaded(
+    args: &Args,
+    geometry: Geometry,
+    traces: &[Trace],
+    bar: &ProgressBar,
+) -> Result<(), Failure> {
+    let mut figures = Vec::new();
+    for trace in traces {
+        bar.set_message(trace.name.clone());
+        let one =
+            dispatch!(geometry, run_threads(trace, &args.levels, bar)).map_err(Failure::Run)?;
+        if !args.json {
+            print(bar, &(report::title(trace, &args.levels) + &one.to_string() + "\n"))?;
+        }
+        figures.push(one);
     }
     bar.finish_and_clear();
     if args.json { print_json(&figures) } else { Ok(()) }

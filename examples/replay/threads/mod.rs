@@ -10,7 +10,7 @@ mod stamp;
 mod walker;
 
 use std::{
-    io,
+    fmt, io,
     sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
@@ -29,9 +29,13 @@ const WALKERS: usize = 2;
 /// More recorded CPUs than this are refused: each is a thread.
 const CPUS_MAX: usize = 256;
 
-/// Rounds of waiting for callbacks at the end. A page needs at most three grace periods to come
-/// home (those of its last two retires, and its own), so that many more mean that it is lost.
-const ROUNDS: usize = 100;
+/// A trace is over in some milliseconds; it is replayed again until this long has passed, so that
+/// the walkers get somewhere.
+const LASTS: Duration = Duration::from_secs(1);
+
+/// How often to wait for callbacks at the end of a round. A page needs a few grace periods to come
+/// home (those of its last two retires, and its own), so that one still out after many is lost.
+const BARRIERS: usize = 100;
 
 /// What a trace's replay with threads came to.
 #[derive(Serialize)]
@@ -42,17 +46,33 @@ pub(crate) struct Figures {
     /// One for each recorded CPU.
     threads: usize,
     walkers: usize,
-    pub(crate) events_per_second: f64,
-    pub(crate) walks_per_second: f64,
+    /// How often the trace was replayed. What follows is of all rounds.
+    rounds: u64,
+    events_per_second: f64,
+    walks_per_second: f64,
     /// Tables that were found through the map and verified twice.
-    pub(crate) walks: u64,
+    walks: u64,
     /// Look-ups that met an empty slot.
-    pub(crate) misses: u64,
-    pub(crate) pages_taken: u64,
-    pub(crate) pages_left: usize,
+    misses: u64,
+    pages_taken: u64,
+    pages_left: usize,
 }
 
-/// Replays `trace` with threads, in fragments of `SIZE` bytes.
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |what, value: String| writeln!(f, "  {what:<18} {value:>12}");
+        row("threads", format!("{} + {}", self.threads, self.walkers))?;
+        row("rounds", self.rounds.to_string())?;
+        row("events per second", format!("{:.0}", self.events_per_second))?;
+        row("walks per second", format!("{:.0}", self.walks_per_second))?;
+        row("walks", self.walks.to_string())?;
+        row("look-ups in vain", self.misses.to_string())?;
+        row("pages taken", self.pages_taken.to_string())?;
+        row("pages left", self.pages_left.to_string())
+    }
+}
+
+/// Replays `trace` with threads, in fragments of `SIZE` bytes, round after round.
 ///
 /// # Errors
 /// A wrong stamp, or a page that does not come home.
@@ -68,37 +88,48 @@ pub(crate) fn run<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     }
     let region = region::<PAGE>(&plan).map_err(|e| failed(format!("no memory for pages: {e}")))?;
     let domain = Domain::global();
-    let scene = Scene::<FRAGS, SIZE, PAGE>::new(&plan, &trace.numbers, domain, region.clone());
 
-    let elapsed = play(&scene, bar);
-    let (walks, misses) = scene.counts();
-    if let Some(what) = scene.failure() {
-        return Err(failed(what));
-    }
-    drop(scene);
-
-    for _ in 0..ROUNDS {
-        if region.pages_out() == 0 {
+    let mut elapsed = Duration::ZERO;
+    let (mut rounds, mut walks, mut misses) = (0, 0, 0);
+    while elapsed < LASTS {
+        let seed = WALKERS as u64 * rounds;
+        let scene = Scene::<FRAGS, SIZE, PAGE>::new(&plan, &trace.numbers, domain, region.clone());
+        elapsed += play(&scene, seed);
+        rounds += 1;
+        walks += scene.walks.load(Ordering::Relaxed);
+        misses += scene.misses.load(Ordering::Relaxed);
+        if let Some(what) = scene.failure() {
+            return Err(failed(what));
+        }
+        drop(scene);
+        for _ in 0..BARRIERS {
+            if region.pages_out() == 0 {
+                break;
+            }
+            domain.barrier();
+        }
+        let left = region.pages_out();
+        if left != 0 {
+            return Err(failed(format!("{left} pages are not back at their source")));
+        }
+        if plan.steps.is_empty() {
             break;
         }
-        domain.barrier();
     }
-    let pages_left = region.pages_out();
-    if pages_left != 0 {
-        return Err(failed(format!("{pages_left} pages are not back at their source")));
-    }
-    let seconds = elapsed.as_secs_f64().max(1e-9);
+    bar.inc(trace.events.len() as u64);
+    let per_second = |n: u64| n as f64 / elapsed.as_secs_f64().max(1e-9);
     Ok(Figures {
         name: trace.name.clone(),
         events: trace.events.len(),
         threads: plan.cpus.len(),
         walkers: WALKERS,
-        events_per_second: plan.steps.len() as f64 / seconds,
-        walks_per_second: walks as f64 / seconds,
+        rounds,
+        events_per_second: per_second(plan.steps.len() as u64 * rounds),
+        walks_per_second: per_second(walks),
         walks,
         misses,
         pages_taken: region.pages_taken(),
-        pages_left,
+        pages_left: region.pages_out(),
     })
 }
 
@@ -107,30 +138,26 @@ fn region<const PAGE: usize>(plan: &Plan) -> io::Result<Region<PAGE>> {
     Region::new(plan.places.iter().flatten().count().max(1))
 }
 
-/// Runs all threads to their ends; returns how long the events took.
+/// Plays one round: runs all threads to their ends. Returns how long it took.
 fn play<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     scene: &Scene<'_, FRAGS, SIZE, PAGE>,
-    bar: &ProgressBar,
+    seed: u64,
 ) -> Duration {
+    let begin = Instant::now();
     thread::scope(|scope| {
-        let walkers: Vec<_> = (0..WALKERS)
-            .map(|seed| scope.spawn(move || scene.watched(|| walker::walk(scene, seed as u64))))
-            .collect();
-        let begin = Instant::now();
+        for walker in 0..WALKERS as u64 {
+            scope.spawn(move || scene.watched(|| walker::walk(scene, seed + walker)));
+        }
         let cpus: Vec<_> = (0..scene.plan.cpus.len())
-            .map(|cpu| scope.spawn(move || scene.watched(|| scene.replay(cpu, bar))))
+            .map(|cpu| scope.spawn(move || scene.watched(|| scene.replay(cpu))))
             .collect();
         for cpu in cpus {
             // A panic has been recorded as the scene's failure.
             let _ = cpu.join();
         }
-        let elapsed = begin.elapsed();
         // What the trace leaves alive goes while the walkers still look.
         scene.watched(|| scene.end());
         scene.stop.store(true, Ordering::Relaxed);
-        for walker in walkers {
-            let _ = walker.join();
-        }
-        elapsed
-    })
+    });
+    begin.elapsed()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     panic::{self, AssertUnwindSafe},
+    ptr::NonNull,
     sync::{
         OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
@@ -9,7 +10,6 @@ use std::{
     thread,
 };
 
-use indicatif::ProgressBar;
 use ptfrag::{AllocError, Domain, Frag, Mm, Region, Slot, Std};
 
 use super::{
@@ -31,7 +31,7 @@ const FREED: u8 = 2;
 
 /// One slot of an mm's map.
 pub(super) struct Entry<const FRAGS: usize, const SIZE: usize, const PAGE: usize> {
-    pub(super) slot: Slot<FRAGS, SIZE, Std<PAGE>>,
+    pub(super) slot: Slot<FRAGS, SIZE, Std<'static, PAGE>>,
     /// No table before this one is to be found here any more: one past the last that was freed.
     pub(super) floor: AtomicUsize,
 }
@@ -39,7 +39,7 @@ pub(super) struct Entry<const FRAGS: usize, const SIZE: usize, const PAGE: usize
 /// An mm and its map.
 struct Life<const FRAGS: usize, const SIZE: usize, const PAGE: usize> {
     /// Open from the first table to the exit. Allocations hold the lock shared.
-    mm: RwLock<Option<Mm<FRAGS, SIZE, Std<PAGE>>>>,
+    mm: RwLock<Option<Mm<FRAGS, SIZE, Std<'static, PAGE>>>>,
     /// Made with the mm.
     map: OnceLock<Vec<Entry<FRAGS, SIZE, PAGE>>>,
     /// How many of the steps before its exit have been done.
@@ -54,6 +54,8 @@ pub(super) struct Scene<'a, const FRAGS: usize, const SIZE: usize, const PAGE: u
     pub(super) domain: &'static Domain,
     pub(super) region: Region<PAGE>,
     lives: Vec<Life<FRAGS, SIZE, PAGE>>,
+    /// An mm that never has a page: it looks page words up, whichever mm owns the page.
+    probe: Mm<FRAGS, SIZE, Std<'static, PAGE>>,
     tables: Vec<AtomicU8>,
     /// The step that each thread is at.
     cursors: Vec<AtomicUsize>,
@@ -74,15 +76,13 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
         domain: &'static Domain,
         region: Region<PAGE>,
     ) -> Self {
-        let life = |_| Life {
-            mm: RwLock::new(None),
-            map: OnceLock::new(),
-            done: AtomicUsize::new(0),
-        };
+        let life =
+            |_| Life { mm: RwLock::new(None), map: OnceLock::new(), done: AtomicUsize::new(0) };
         Self {
             plan,
             numbers,
             domain,
+            probe: Mm::new_in(domain, region.clone(), ()),
             region,
             lives: (0..plan.lives.len()).map(life).collect(),
             tables: plan.places.iter().map(|_| AtomicU8::new(UNBORN)).collect(),
@@ -107,6 +107,14 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
         }
     }
 
+    /// The word of the page in which `frag` lies.
+    pub(super) fn page_word(&self, frag: &[u8; SIZE]) -> String {
+        match self.probe.page_word(NonNull::from(frag).cast()) {
+            Some(word) => format!("[{word}]"),
+            None => "outside the region".to_owned(),
+        }
+    }
+
     pub(super) fn fail(&self, what: String) {
         // The first failure is the one to tell.
         let _ = self.failure.set(what);
@@ -115,10 +123,6 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
 
     pub(super) fn failure(&self) -> Option<String> {
         self.failure.get().cloned()
-    }
-
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.walks.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
     /// Runs `f`; a panic in it fails the replay, so that no other thread waits for this one.
@@ -135,7 +139,7 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
     }
 
     /// Replays the events of one CPU.
-    pub(super) fn replay(&self, cpu: usize, bar: &ProgressBar) {
+    pub(super) fn replay(&self, cpu: usize) {
         let steps = &self.plan.cpus[cpu];
         // What the slowest thread had reached when this one last looked.
         let mut slowest = 0;
@@ -154,9 +158,6 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
             }
             if n % POLL_EVERY == 0 {
                 self.domain.poll();
-            }
-            if n % 1024 == 1023 {
-                bar.inc(1024);
             }
         }
         self.cursors[cpu].store(usize::MAX, Ordering::Relaxed);
@@ -198,7 +199,7 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
                 return Err(Stopped);
             }
         };
-        stamp::write(&mut frag, table);
+        stamp::write(&mut frag[..], table);
         let entry = self.entry(place).expect("an mm that handed out a fragment has a map");
         entry.slot.publish(frag);
         // Release: whoever frees the table sees it published.
@@ -207,7 +208,7 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
     }
 
     /// A fragment of an mm, which is opened for it if need be.
-    fn frag(&self, life: usize) -> Result<Frag<FRAGS, SIZE, Std<PAGE>>, AllocError> {
+    fn frag(&self, life: usize) -> Result<Frag<FRAGS, SIZE, Std<'static, PAGE>>, AllocError> {
         let Life { mm, map, .. } = &self.lives[life];
         if let Some(mm) = mm.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             return mm.alloc();

@@ -33,7 +33,8 @@ pub(super) fn walk<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     scene.misses.fetch_add(misses, Ordering::Relaxed);
 }
 
-/// The place of a table that is, or soon will be, or once was alive.
+/// The place of a table that is, or soon will be, or once was alive; or one beside it in the same
+/// map.
 fn pick<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     scene: &Scene<'_, FRAGS, SIZE, PAGE>,
     random: &mut fastrand::Rng,
@@ -41,10 +42,11 @@ fn pick<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     let progress = scene.progress();
     let first = if random.u8(..) < 64 { 0 } else { progress.saturating_sub(NEAR) };
     let end = (progress + NEAR / 4).min(scene.plan.steps.len());
-    match scene.plan.steps.get(random.usize(first..end.max(first + 1)))? {
-        Step::Alloc { table } | Step::Free { table } => Some(scene.plan.place(*table)),
-        Step::Exit { .. } => None,
-    }
+    let step = scene.plan.steps.get(random.usize(first..end.max(first + 1)))?;
+    let (Step::Alloc { table } | Step::Free { table }) = *step else { return None };
+    let place = scene.plan.place(table);
+    let slots = scene.plan.lives[place.life].slots.len();
+    Some(if random.bool() { place } else { Place { slot: random.usize(..slots), ..place } })
 }
 
 /// Looks into one slot and verifies the table there, twice. Returns whether there was one.
@@ -75,7 +77,7 @@ fn look<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
         format!(
             "wrong stamp: expected {expected}, found {} in a fragment of page {}",
             scene.call(other),
-            page_word(scene, frag),
+            scene.page_word(frag),
         )
     })
 }
@@ -91,15 +93,6 @@ fn stands(chain: &[usize], floor: usize, number: u64) -> Result<u64, (Option<u64
         Ok(_) => Ok(number),
         Err(_) => Err((left.first().map(|&table| table as u64), number)),
     }
-}
-
-/// The word of the page in which `frag` lies.
-fn page_word<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
-    scene: &Scene<'_, FRAGS, SIZE, PAGE>,
-    frag: &[u8],
-) -> String {
-    let _ = (scene, frag);
-    todo!()
 }
 
 #[cfg(test)]

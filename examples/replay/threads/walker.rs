@@ -14,18 +14,31 @@ const NEAR: usize = 256;
 /// Once in so many walks the walker lets others run in the middle of its section.
 const PAUSE_EVERY: u64 = 32;
 
+/// After so many look-ups in vain the time is better spent by whoever puts tables there.
+const PATIENCE: u64 = 64;
+
 /// Looks tables up until the scene stops.
 pub(super) fn walk<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     scene: &Scene<'_, FRAGS, SIZE, PAGE>,
     seed: u64,
 ) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut walks, mut misses) = (0, 0);
+    let (mut walks, mut misses, mut in_vain) = (0, 0, 0);
     while !scene.stop.load(Ordering::Relaxed) {
         let Some(place) = pick(scene, &mut random) else { continue };
         match look(scene, place, walks % PAUSE_EVERY == 0) {
-            Ok(true) => walks += 1,
-            Ok(false) => misses += 1,
+            Ok(true) => {
+                walks += 1;
+                in_vain = 0;
+            }
+            Ok(false) => {
+                misses += 1;
+                in_vain += 1;
+                if in_vain == PATIENCE {
+                    thread::yield_now();
+                    in_vain = 0;
+                }
+            }
             Err(what) => scene.fail(what),
         }
     }

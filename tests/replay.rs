@@ -51,7 +51,10 @@ impl Folder {
         let profile = test.parent().and_then(Path::parent).unwrap();
         let program =
             profile.join("examples").join(format!("replay{}", std::env::consts::EXE_SUFFIX));
-        assert!(program.exists(), "cargo build --example replay has not run yet");
+        assert!(
+            program.exists(),
+            "not built: run `cargo test`, or `cargo build --example replay` first"
+        );
         let mut command = Command::new(program);
         command.current_dir(&self.0).env("CARGO_MANIFEST_DIR", &self.0).stdin(Stdio::null());
         command
@@ -191,6 +194,31 @@ fn tables_and_pictures() {
     let trace = folder.file("small.trace", SMALL);
     assert!(folder.run(&trace, &["--no-plot"]).status.success());
     assert!(!folder.0.join("results").exists());
+}
+
+#[test]
+fn traces_of_one_name() {
+    let folder = Folder::new();
+    let trace = folder.file("small.trace", SMALL);
+    let more = ["--trace", trace.to_str().unwrap()];
+    let document = folder.json(&trace, &more);
+    assert_eq!(document["traces"][1]["name"], "small-2");
+    assert!(folder.run(&trace, &more).status.success());
+    assert!(folder.0.join("results/replay-small-2.svg").exists());
+}
+
+#[test]
+fn the_ends_of_time() {
+    let folder = Folder::new();
+    let end = u64::MAX;
+    for (first, last) in [(0, end), (end, end), (0, 0)] {
+        let trace = format!("{first} 0 0 A pte 1\n{first} 0 0 A pte 2\n{last} 0 0 F pte 1\n");
+        let trace = folder.file("end.trace", trace);
+        for grace in ["0", "18446744073709551615"] {
+            let output = folder.run(&trace, &["--grace-us", grace]);
+            assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+        }
+    }
 }
 
 #[test]

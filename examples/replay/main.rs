@@ -83,7 +83,16 @@ fn load(args: &Args) -> Result<Vec<Trace>, Failure> {
     let paths = if args.trace.is_empty() { shipped()? } else { args.trace.clone() };
     let mut traces = Vec::with_capacity(paths.len());
     for path in &paths {
-        traces.push(trace::load(path).map_err(Failure::Trace)?);
+        let mut trace = trace::load(path).map_err(Failure::Trace)?;
+        // Files of one name in different folders stay apart, in the output and as pictures.
+        let name = trace.name.clone();
+        for n in 2.. {
+            if traces.iter().all(|other: &Trace| other.name != trace.name) {
+                break;
+            }
+            trace.name = format!("{name}-{n}");
+        }
+        traces.push(trace);
     }
     Ok(traces)
 }
@@ -135,7 +144,7 @@ fn single(
         let mut text = report::title(trace, &args.levels);
         text += &report::table(geometry, &outcomes);
         if !args.no_plot {
-            text += &format!("  picture: {}\n", picture.display());
+            text += &format!("  Picture: {}\n", picture.display());
         }
         print(bar, &(text + "\n"))?;
     }

@@ -13,8 +13,14 @@ use crate::{
 /// The time axis is cut into this many pieces, of which at most four points each are drawn.
 const PIECES: u64 = 450;
 
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(130, 130, 130), RGBColor(213, 94, 0), RGBColor(0, 114, 178), RGBColor(0, 140, 90)];
+/// How the policies' lines are drawn, one over the other: powerpc's is broad and pale, because
+/// ptfrag's often runs on top of it.
+const STYLES: [(RGBColor, u32); 4] = [
+    (RGBColor(140, 140, 140), 2),
+    (RGBColor(245, 170, 100), 6),
+    (RGBColor(0, 114, 178), 2),
+    (RGBColor(0, 120, 70), 2),
+];
 
 /// Writes the picture of one trace.
 pub(crate) fn write(
@@ -24,9 +30,7 @@ pub(crate) fn write(
     outcomes: &[Outcome],
 ) -> Result<(), Box<dyn Error>> {
     let start = trace.events[0].time;
-    let last = |outcome: &Outcome| outcome.curve.last().map_or(start, |&(time, _)| time);
-    let end = outcomes.iter().map(last).max().unwrap_or(start);
-    let end = end.max(trace.events[trace.events.len() - 1].time).max(start + 1);
+    let end = trace.events[trace.events.len() - 1].time;
     let seconds = |time: u64| (time - start) as f64 / 1e6;
     let top = outcomes.iter().map(|outcome| outcome.pages_peak).max().unwrap_or(0).max(1);
 
@@ -39,7 +43,7 @@ pub(crate) fn write(
         .margin_right(24)
         .x_label_area_size(44)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..seconds(end), (0.8..top as f64 * 1.6).log_scale())?;
+        .build_cartesian_2d(0.0..seconds(end).max(1e-6), (0.8..top as f64 * 1.6).log_scale())?;
     chart
         .configure_mesh()
         .x_desc("time (s)")
@@ -50,15 +54,16 @@ pub(crate) fn write(
         .y_label_formatter(&|y| format!("{y:.0}"))
         .light_line_style(BLACK.mix(0.05))
         .draw()?;
-    for (outcome, colour) in outcomes.iter().zip(COLOURS) {
+    for (outcome, (colour, width)) in outcomes.iter().zip(STYLES) {
         let line = thin(&outcome.curve, end)
             .into_iter()
             .map(|(time, held)| (seconds(time), (held as f64).max(0.8)));
         let label = format!("{} (pages of {} bytes)", outcome.name, outcome.page_bytes);
-        chart
-            .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
-            .label(label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(3)));
+        chart.draw_series(LineSeries::new(line, colour.stroke_width(width)))?.label(label).legend(
+            move |(x, y)| {
+                PathElement::new([(x, y), (x + 22, y)], colour.stroke_width(width.max(3)))
+            },
+        );
     }
     chart
         .configure_series_labels()
@@ -73,12 +78,12 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// The corners of the steps of `curve`, thinned: of each piece of the time axis the first, the
+/// The corners of the steps of `curve` up to `end`, thinned: of each piece of the time axis the first, the
 /// lowest, the highest and the last point remain, so that no peak is lost.
 fn thin(curve: &[(u64, u64)], end: u64) -> Vec<(u64, u64)> {
     let Some(&(start, _)) = curve.first() else { return Vec::new() };
     let mut corners = Vec::with_capacity(2 * curve.len());
-    for &(time, held) in curve {
+    for &(time, held) in curve.iter().take_while(|&&(time, _)| time <= end) {
         if let Some(&(_, before)) = corners.last() {
             corners.push((time, before));
         }

@@ -85,42 +85,45 @@ pub(crate) fn title(trace: &Trace, levels: &[Level]) -> String {
 pub(crate) fn table(geometry: Geometry, outcomes: &[Outcome]) -> String {
     let Geometry { frags, size } = geometry;
     let mut text = String::new();
-    let head =
-        ["policy", "page", "peak", "mean", "KiB at peak", "taken", "locks", "RCU calls", "reused"];
-    let row = |text: &mut String, cells: [&str; 9]| {
-        let [policy, page, peak, mean, kib, taken, locks, calls, reused] = cells;
+    let mut row = |cells: [&str; 9]| {
+        let [policy, page, peak, mean, taken, kib, locks, calls, reused] = cells;
         writeln!(
             text,
-            "  {policy:<18} {page:>10} {peak:>7} {mean:>8} {kib:>12} {taken:>7} {locks:>8} \
-             {calls:>10} {reused:>8}"
+            "  {policy:<18} {page:>10} {peak:>11} {mean:>7} {taken:>6} {kib:>11} {locks:>10} \
+             {calls:>9} {reused:>7}"
         )
         .expect("a string takes everything");
     };
-    row(&mut text, head);
+    row([
+        "policy",
+        "page bytes",
+        "pages: peak",
+        "mean",
+        "taken",
+        "KiB at peak",
+        "list locks",
+        "RCU calls",
+        "reused",
+    ]);
     for outcome in outcomes {
-        let page = match outcome.page_bytes / size {
-            _ if outcome.name == "one page per table" => outcome.page_bytes.to_string(),
-            n => format!("{n} x {size}"),
-        };
-        row(
-            &mut text,
-            [
-                outcome.name,
-                &page,
-                &outcome.pages_peak.to_string(),
-                &format!("{:.1}", outcome.pages_mean),
-                &format!("{:.1}", outcome.pages_peak as f64 * outcome.page_bytes as f64 / 1024.0),
-                &outcome.tally.taken.to_string(),
-                &outcome.tally.lock_acquisitions.to_string(),
-                &outcome.tally.rcu_calls.to_string(),
-                &outcome.tally.reused.to_string(),
-            ],
-        );
+        let kib = outcome.pages_peak as f64 * outcome.page_bytes as f64 / 1024.0;
+        row([
+            outcome.name,
+            &outcome.page_bytes.to_string(),
+            &outcome.pages_peak.to_string(),
+            &format!("{:.1}", outcome.pages_mean),
+            &outcome.tally.taken.to_string(),
+            &format!("{kib:.1}"),
+            &outcome.tally.lock_acquisitions.to_string(),
+            &outcome.tally.rcu_calls.to_string(),
+            &outcome.tally.reused.to_string(),
+        ]);
     }
-    if frags != 2 {
-        text.push_str(
-            "  (s390 always splits a page in two: its pages are smaller than the others')\n",
-        );
-    }
-    text
+    let note = match frags {
+        2 => format!("  Tables of {size} bytes, 2 to a page.\n"),
+        _ => format!(
+            "  Tables of {size} bytes, {frags} to a page; s390's pages are smaller, it always has 2.\n"
+        ),
+    };
+    text + &note
 }

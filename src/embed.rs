@@ -34,3 +34,21 @@ impl<'d, const PAGE: usize, H: Hooks> Embed for Std<'d, PAGE, H> {
     type Lock = crate::SpinLock;
     type Hooks = H;
 }
+
+#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
+impl<'d, const FRAGS: usize, const SIZE: usize, const PAGE: usize>
+    crate::Mm<FRAGS, SIZE, Std<'d, PAGE>>
+{
+    /// An mm without pages, of the built-in parts.
+    ///
+    /// ```
+    /// use ptfrag::{Domain, Mm, Region};
+    ///
+    /// let mm = Mm::<16, 256, _>::new(Domain::global(), Region::<4096>::new(1024)?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn new(domain: &'d crate::Domain, region: crate::Region<PAGE>) -> Self {
+        Self::new_in(domain, region, ())
+    }
+}

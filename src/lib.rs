@@ -1,11 +1,105 @@
 //! Splits pages into 2 to 16 fragments, hands them out lock-free, and takes them back after an RCU
 //! grace period, without ever allocating on the way back.
+//!
+//! An [`Mm`] is a pool of pages from a [`PageSource`]. [`Mm::alloc`] hands out a [`Frag`], which its
+//! owner writes and publishes to readers through a [`Slot`]; what is replaced there is *retired*:
+//! free again once every reader that may have seen it has left its read-side section. A fragment that
+//! nobody has seen is given back at once by dropping it. The README has an example and two drawings;
+//! this page is the protocol.
+//!
+//! # Words
+//! - **page**: a naturally aligned block of `FRAGS * SIZE` bytes from the source.
+//! - **fragment**: one of its equal parts. All of a page's bytes are handed out; there are no headers.
+//! - **descriptor** ([`PageDesc`]): 32 bytes per page, outside the page: the page word, one
+//!   [`RcuHead`], the owning mm. Its memory stays a descriptor as long as the source lives.
+//! - **mm**: one pool of pages, as one address space has. Mms share the source and the RCU, nothing else.
+//! - **partial list**: the mm's doubly linked list of pages that have something free.
+//! - **host**: the free fragment of a listed page in which the list node lies.
+//! - **grace period**: after it, every read-side section that had begun before it has ended.
+//!
+//! # The page word
+//! The 64-bit [`Word`](word::Word) is the whole truth about a page: three masks of free, pending and
+//! next-in-line fragments, and the flags. Its transitions are pure functions that also say what is to
+//! be done outside the word. They take masks, so a batch costs one compare-and-swap per page.
+//!
+//! | transition | word | outside the word |
+//! | --- | --- | --- |
+//! | take | F -> U, never the host; or under the lock all that is left | unlink |
+//! | retire | U -> P if P is empty, else U -> X; never the lock | call RCU if P was empty |
+//! | give back | U -> F | link if F was empty; drain if all is free |
+//! | callback | P -> F, X -> P | link, drain or release; call RCU again if P is not empty |
+//! | drain | all free: off the list for good | unlink, then call RCU; its callback releases the page |
+//! | close | LISTED cleared on every page | unlink; drain what is all free |
+//!
+//! # The rules
+//! 1. *A transition that changes LISTED is made under the mm's lock, its link or unlink in the same
+//!    hold; every other takes no lock.* So "put on the list" and "take off" cannot be carried out in the
+//!    wrong order. Who needs the lock starts over from the head of the list: the page seen before it
+//!    may be another mm's by now.
+//! 2. *The host is the last fragment of a listed page to be taken, and stays the host while the page is
+//!    listed.* Its node is wiped before the fragment is handed out.
+//! 3. *One RCU head per page, at most one call in flight.* Nothing allocates on the way back.
+//! 4. *What is retired during a grace period waits for the next one.* With a single pending mask the
+//!    callback would also free what was retired after its grace period began (the first sketch, of
+//!    2 June 2023, had this fault).
+//! 5. *Nothing is written into a retired fragment before its grace period is over*: readers may still
+//!    walk it. (A patch for s390 of 5 June 2023 put its list node there and passed its tests.)
+//! 6. *A page leaves the list first and is drained after; it is released only after a whole grace period
+//!    that began after it left.* So a taker may look at the first page without the lock, inside a
+//!    read-side section: whatever it sees there is still this mm's page.
+//! 7. *The order of word and list.* When the last free fragment is taken and when a page drains, the word
+//!    is changed first, for the change may not happen after all; the fragment in hand, or the drain's
+//!    call, then keeps the page until it is unlinked. When an mm closes, the page is unlinked first:
+//!    once LISTED is clear, the others can bring it to its release without the lock.
+//! 8. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for each
+//!    retired fragment and never for one that was given back.
+//! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page source.* The crate's own
+//!    sections never run callbacks, nor is the source called inside one.
+//! 10. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a closed
+//!     mm are changed without the lock, since the change may let the head go.
+//! 11. *A callback never waits.* It tries the lock, and if somebody holds it comes again after another
+//!     grace period, with the word unchanged; `reclaim` is not run twice.
+//! 12. *A bug that memory safety rests on is a panic* that names page, fragment and word, before anything
+//!     has changed: a double free, a pointer that is no fragment, another mm's fragment, an overwritten
+//!     list node.
+//!
+//! # Orderings
+//! Each happens-before edge has one carrier; everything else is Relaxed.
+//!
+//! | edge | carrier |
+//! | --- | --- |
+//! | a fragment's last use, or its hook, before its reuse | Release of the free's or callback's compare-and-swap; Acquire of the take's |
+//! | every use of a page before its release | Release of every free; Acquire of the callback's first load (read-modify-writes in between keep the release sequence) |
+//! | descriptor and first word before a page is found | Release and Acquire of the list's first-page pointer |
+//! | what is written before publishing | Release of the slot's swap; Acquire of its load |
+//! | retire before the callback, sections before the callback | the RCU implementation ([`Rcu`]) |
+//! | list nodes | the lock |
+//! | all use of an mm's head before its end | Release and Acquire of the pin count |
+//!
+//! # For embedders
+//! - Hardware walkers: retire a table only after the TLB and paging-structure-cache flush that covers it.
+//! - A table that a walker may have seen is retired, never given back.
+//! - `retire` is one compare-and-swap and at most one RCU call: it can be used in interrupts if the RCU's
+//!   call can, but not where portable-atomic falls back to locks (no 64-bit atomics).
+//! - The fragments of a page share whatever is per page, such as a split page-table lock or accounting.
+//! - [`Hooks::page_out`] runs in a callback, after the mm's owner may have gone.
+//! - Teardown counts pages ([`Mm::pages`], or the source's own count): `barrier` does not mean that all
+//!   are home, because callbacks call again.
+//! - After `fork` in user space a child may only `exec`.
+//!
+//! # Features
+//! `std` (default): [`Domain`], [`Region`], [`Std`]. `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`.
+//! With neither, [`Mm::new_at`] takes the place from the embedder.
 #![no_std]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod close;
 #[cfg(feature = "std")]

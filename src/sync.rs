@@ -8,33 +8,33 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering},
 };
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
-};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 #[cfg(all(loom, feature = "std"))]
-pub(crate) use loom::sync::Arc;
+pub(crate) use loom::sync::{
+    Arc,
+    atomic::{AtomicUsize, fence},
+};
 #[cfg(all(shuttle, feature = "std"))]
-pub(crate) use shuttle::sync::Arc;
+pub(crate) use shuttle::sync::{
+    Arc,
+    atomic::{AtomicUsize, fence},
+};
 #[cfg(all(not(any(loom, shuttle)), feature = "std"))]
-pub(crate) use std::sync::{Arc, LazyLock};
+pub(crate) use {
+    portable_atomic::{AtomicUsize, fence},
+    std::sync::{Arc, LazyLock},
+};
 
 #[cfg(not(loom))]
 pub(crate) use cell::UnsafeCell;
-
-#[cfg(all(loom, feature = "std"))]
-pub(crate) use loom::thread_local;
-#[cfg(all(shuttle, feature = "std"))]
-pub(crate) use shuttle::thread_local;
-#[cfg(all(not(any(loom, shuttle)), feature = "std"))]
-pub(crate) use std::thread_local;
 
 /// `core`'s cell with loom's way of calling it.
 #[cfg(not(loom))]

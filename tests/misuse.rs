@@ -1,0 +1,213 @@
+//! A caller's bug that memory safety rests on is found on the spot, named, and changes nothing.
+
+mod common;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr::NonNull,
+};
+
+use common::Bench;
+use ptfrag::{Domain, Mm, OwnedDomain, Region};
+
+type Four = Bench<4, 1024, 4096>;
+
+/// The text of the panic that `f` raises.
+fn panic_of<R>(f: impl FnOnce() -> R) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { panic!("it went through") };
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast_ref::<&str>().expect("a text").to_string(),
+    }
+}
+
+/// The page's address as the panics print it.
+fn page_of(frag: NonNull<u8>) -> String {
+    format!("{:#x}", frag.addr().get() & !4095)
+}
+
+/// A bench with a page on which fragment 0 is used, 1 pending, 2 next in line and 3 free.
+fn mixed() -> (Four, Vec<NonNull<u8>>) {
+    let bench = Four::new(2);
+    let frags: Vec<_> = bench.take(4).into_iter().map(|frag| frag.into_raw()).collect();
+    for (index, &frag) in frags.iter().enumerate().skip(1) {
+        // SAFETY: taken above, seen by nobody.
+        match index {
+            3 => drop(unsafe { bench.mm().from_raw(frag) }),
+            // SAFETY: as above.
+            _ => unsafe { bench.mm().retire_raw(frag) },
+        }
+    }
+    (bench, frags)
+}
+
+#[test]
+fn double_free() {
+    for index in 1..4 {
+        let (bench, frags) = mixed();
+        let frag = frags[index];
+        let before = bench.mm().page_word(frag);
+        let expect = format!(
+            "ptfrag: double free: fragment {index} of page {} is not used (UPXF listed host=3)",
+            page_of(frag)
+        );
+        // SAFETY: not kept, which is the point: the panic comes before anything is done.
+        assert_eq!(panic_of(|| unsafe { bench.mm().retire_raw(frag) }), expect);
+        // SAFETY: as above.
+        assert_eq!(panic_of(|| unsafe { bench.mm().from_raw(frag) }), expect);
+        assert_eq!(bench.mm().page_word(frag), before);
+        // SAFETY: fragment 0 is still out.
+        unsafe { bench.mm().retire_raw(frags[0]) };
+        bench.expect_home();
+    }
+}
+
+#[test]
+fn two_tokens_of_one_fragment() {
+    let bench = Four::new(1);
+    let frag = bench.mm().alloc().unwrap().into_raw();
+    // SAFETY: taken above.
+    let [first, second] = [(), ()].map(|()| unsafe { bench.mm().from_raw(frag) });
+    first.retire();
+    let text = panic_of(|| second.retire());
+    assert_eq!(
+        text,
+        format!(
+            "ptfrag: double free: fragment 0 of page {} is not used (PFFF listed host=3)",
+            page_of(frag)
+        )
+    );
+    bench.expect_home();
+}
+
+#[test]
+fn a_batch_with_a_fragment_that_is_not_used() {
+    let (bench, frags) = mixed();
+    let frag = bench.mm().alloc().unwrap();
+    assert_eq!(frag.as_ptr(), frags[3], "the host is the last to go");
+    // SAFETY: fragment 3 is out, its token let go here.
+    let [first, second] =
+        [frag.into_raw(), frags[3]].map(|frag| unsafe { bench.mm().from_raw(frag) });
+    first.give_back();
+    let text = panic_of(|| ptfrag::Frag::retire_all([second]));
+    assert!(text.contains("fragment 3 of page") && text.contains("(UPXF listed host=3)"), "{text}");
+    // SAFETY: fragment 0 is still out.
+    unsafe { bench.mm().retire_raw(frags[0]) };
+    bench.expect_home();
+}
+
+#[test]
+fn a_page_that_is_at_home() {
+    let bench = Four::new(1);
+    let frag = bench.mm().alloc().unwrap();
+    let addr = frag.as_ptr();
+    drop(frag);
+    bench.expect_home();
+    // SAFETY: not kept, which is the point.
+    let text = panic_of(|| unsafe { bench.mm().retire_raw(addr) });
+    let page = page_of(addr);
+    assert_eq!(
+        text,
+        format!("ptfrag: double free: fragment 0 of page {page} is not used (at its source)")
+    );
+}
+
+#[test]
+fn pointers_that_are_no_fragments() {
+    let bench = Four::new(2);
+    let frag = bench.mm().alloc().unwrap().into_raw();
+    let mut elsewhere = 0_u64;
+    let foreign = NonNull::from(&mut elsewhere).cast();
+    // SAFETY: not kept, which is the point.
+    let text = panic_of(|| unsafe { bench.mm().retire_raw(foreign) });
+    assert_eq!(text, format!("ptfrag: foreign pointer: {foreign:p} lies in no page of the source"));
+    for offset in [1, 8, 1023] {
+        // SAFETY: inside the fragment.
+        let inside = unsafe { frag.add(offset) };
+        // SAFETY: not kept, which is the point.
+        let text = panic_of(|| unsafe { bench.mm().retire_raw(inside) });
+        assert_eq!(
+            text,
+            format!(
+                "ptfrag: bad pointer: {inside:p} lies {offset} bytes inside a fragment of 1024"
+            )
+        );
+    }
+    // SAFETY: taken above.
+    unsafe { bench.mm().retire_raw(frag) };
+    bench.expect_home();
+}
+
+#[test]
+fn another_mms_fragment() {
+    let bench = Four::new(2);
+    let other = Mm::<4, 1024, common::ByHand<4096>>::new_in(
+        bench.rcu,
+        bench.region.clone(),
+        bench.book.clone(),
+    );
+    let frag = bench.mm().alloc().unwrap();
+    let addr = frag.as_ptr();
+    // SAFETY: not kept, which is the point.
+    let text = panic_of(|| unsafe { other.retire_raw(addr) });
+    assert_eq!(
+        text,
+        format!(
+            "ptfrag: wrong mm: fragment 0 of page {} (UFFF listed host=3) belongs to another mm",
+            page_of(addr)
+        )
+    );
+    let slot = other.slot();
+    let text = panic_of(|| slot.publish(frag));
+    assert_eq!(
+        text,
+        format!("ptfrag: wrong mm: Frag({addr:p}) belongs to another mm than the slot")
+    );
+    bench.expect_home();
+}
+
+#[test]
+fn another_domains_guard() {
+    let (own, other) = (OwnedDomain::new(), OwnedDomain::new());
+    let mm = Mm::<4, 1024, _>::new(&own, Region::<4096>::new(1).unwrap());
+    let slot = mm.slot();
+    slot.publish(mm.alloc().unwrap());
+    assert!(slot.load(&own.read()).is_some());
+    for wrong in [&*other, Domain::global()] {
+        assert_eq!(
+            panic_of(|| slot.load(&wrong.read()).is_some()),
+            "ptfrag: wrong guard: it does not hold up the grace periods of this mm's RCU domain"
+        );
+    }
+}
+
+/// A write after free into the fragment that holds the list node, found when the page is to leave
+/// the list; once the node is as it was, so is everything else.
+#[test]
+fn an_overwritten_list_node() {
+    for garbage in [[0xaa_u8; 16], [0; 16]] {
+        let bench = Four::new(3);
+        let mut frags = bench.take(12);
+        let hosts: Vec<_> = [11, 7, 3].map(|at| frags.remove(at)).into_iter().collect();
+        let host = hosts[1].as_ptr();
+        drop(hosts);
+        // Three pages are listed, and the one in the middle keeps one fragment besides the host.
+        let last = frags.remove(3);
+        drop(frags.drain(3..5));
+        let addr = last.as_ptr();
+        // SAFETY: not kept, which is the point; the memory is there.
+        let node = unsafe { host.cast::<[u8; 16]>().as_mut() };
+        let right = std::mem::replace(node, garbage);
+        let expect = format!(
+            "ptfrag: list corruption: page {} (UFFF listed host=3) and its neighbours do not point \
+             at each other; somebody wrote into a free fragment",
+            page_of(host)
+        );
+        assert_eq!(panic_of(|| last.give_back()), expect);
+        *node = right;
+        // SAFETY: the panic left the fragment used, and its token is gone.
+        drop(unsafe { bench.mm().from_raw(addr) });
+        drop(frags);
+        bench.expect_home();
+    }
+}

@@ -91,6 +91,7 @@
 //! `std` (default): [`Domain`], [`Region`], [`Std`]. `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`.
 //! With neither, [`Mm::new_at`] takes the place from the embedder.
 #![no_std]
+#![warn(unreachable_pub)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

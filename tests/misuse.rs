@@ -30,14 +30,12 @@ fn page_of(frag: NonNull<u8>) -> String {
 fn mixed() -> (Four, Vec<NonNull<u8>>) {
     let bench = Four::new(2);
     let frags: Vec<_> = bench.take(4).into_iter().map(|frag| frag.into_raw()).collect();
-    for (index, &frag) in frags.iter().enumerate().skip(1) {
+    for &frag in &frags[1..3] {
         // SAFETY: taken above, seen by nobody.
-        match index {
-            3 => drop(unsafe { bench.mm().from_raw(frag) }),
-            // SAFETY: as above.
-            _ => unsafe { bench.mm().retire_raw(frag) },
-        }
+        unsafe { bench.mm().retire_raw(frag) };
     }
+    // SAFETY: as above.
+    drop(unsafe { bench.mm().from_raw(frags[3]) });
     (bench, frags)
 }
 

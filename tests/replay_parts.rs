@@ -3,7 +3,7 @@
 //! An example whose own tests cargo runs is not built as a program by `cargo test`, and
 //! `tests/replay.rs` needs the program; so its modules are tested from here.
 
-#![allow(dead_code, reason = "nothing here calls what only the program's `main` calls")]
+#![allow(unused, reason = "nothing here uses what only the program's `main` uses")]
 
 #[path = "../examples/replay/args.rs"]
 mod args;
@@ -19,5 +19,5 @@ mod report;
 mod run;
 #[path = "../examples/replay/threads/mod.rs"]
 mod threads;
-#[path = "../examples/replay/trace.rs"]
+#[path = "../examples/replay/trace/mod.rs"]
 mod trace;

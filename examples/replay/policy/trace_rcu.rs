@@ -74,9 +74,11 @@ impl TraceRcu {
         let mut rest = batch.0;
         while let Some(head) = NonNull::new(rest) {
             // SAFETY: the batch owns its heads.
-            rest = unsafe { head.as_ref().next() };
+            let queued = unsafe { head.as_ref() };
             // SAFETY: as above.
-            let func = unsafe { head.as_ref().func() }.expect("`call` stored it");
+            rest = unsafe { queued.next() };
+            // SAFETY: as above.
+            let func = unsafe { queued.func() }.expect("`call` stored it");
             // SAFETY: the head was queued with this function, and both are used for the last time.
             unsafe { func(head) };
         }
@@ -100,12 +102,14 @@ unsafe impl Rcu for TraceRcu {
 
     unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller hands the head over.
-        unsafe { head.as_ref().set_func(func) };
+        // SAFETY: the caller says that the head is valid.
+        let idle = unsafe { head.as_ref() };
+        // SAFETY: the caller hands it over.
+        unsafe { idle.set_func(func) };
         let mut first = self.0.queued.load(Ordering::Relaxed);
         loop {
             // SAFETY: as above; nobody else sees the head before the exchange succeeds.
-            unsafe { head.as_ref().set_next(first) };
+            unsafe { idle.set_next(first) };
             // Release pairs with the Acquire in `take`.
             match self.0.queued.compare_exchange_weak(
                 first,

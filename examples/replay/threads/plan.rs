@@ -74,11 +74,11 @@ impl Plan {
                     Op::Free => plan.free(event.table),
                 }
             }
-            if (event.op, event.level) == (Op::Free, Level::Pgd)
-                && let Some(life) = current[event.mm].take()
-            {
-                plan.lives[life].exit = plan.steps.len();
-                plan.steps.push(Step::Exit { life, after: plan.lives[life].steps });
+            if (event.op, event.level) == (Op::Free, Level::Pgd) {
+                if let Some(life) = current[event.mm].take() {
+                    plan.lives[life].exit = plan.steps.len();
+                    plan.steps.push(Step::Exit { life, after: plan.lives[life].steps });
+                }
             }
             cpus.entry(event.cpu).or_default().extend(first..plan.steps.len());
         }

@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use crate::{geometry::Geometry, trace::Level};
+
+/// Replays recorded page-table traces under four ways of placing tables in pages.
+///
+/// Without `--trace` every trace that ships with the project is replayed.
+#[derive(Parser)]
+#[command(name = "replay")]
+pub(crate) struct Args {
+    /// A trace, plain or gzip; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Vec<PathBuf>,
+
+    /// Fragments per page: 2, 4, 8 or 16 (s390 always has 2)
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) frags: usize,
+
+    /// Bytes of a fragment: a power of two from 256 to 16384
+    #[arg(long, value_name = "BYTES", default_value_t = 256)]
+    pub(crate) frag_size: usize,
+
+    /// The table levels that live in fragments
+    #[arg(long, value_delimiter = ',', default_value = "pte")]
+    pub(crate) levels: Vec<Level>,
+
+    /// The length of a grace period in trace time, the same for every policy
+    #[arg(long, value_name = "T", default_value_t = 0, conflicts_with = "threads")]
+    pub(crate) grace_us: u64,
+
+    /// When an mm exits
+    #[arg(long, value_name = "WHEN", default_value = "pgd", conflicts_with = "threads")]
+    pub(crate) exit: Exit,
+
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write no pictures
+    #[arg(long)]
+    pub(crate) no_plot: bool,
+
+    /// Replay with one thread per recorded CPU and two threads that walk the tables meanwhile;
+    /// grace periods then last as long as they last
+    #[arg(long)]
+    pub(crate) threads: bool,
+}
+
+/// When an mm exits.
+///
+/// A few frees escaped the recorder and stand too late in its traces, so tables can outlive their
+/// `pgd` there, and the two rules differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Exit {
+    /// When its pgd is freed
+    Pgd,
+    /// Whenever its last replayed table is freed
+    LastTable,
+}
+
+impl Args {
+    /// Reads the command line; ends the program with a usage error where it makes no sense.
+    pub(crate) fn read() -> (Self, Geometry) {
+        let args = Self::parse();
+        match Geometry::new(args.frags, args.frag_size) {
+            Ok(geometry) => (args, geometry),
+            Err(what) => {
+                use clap::CommandFactory;
+                Self::command().error(clap::error::ErrorKind::ValueValidation, what).exit()
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! This crate, with an embedder's own RCU, lock and hooks, which count.
+
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    io,
+    ptr::NonNull,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ::ptfrag::{AllocError, Embed, Frag, Hooks, Mm, RawLock, Region, SpinLock};
+
+use super::{
+    Policy, Tally,
+    trace_rcu::{Batch, TraceRcu},
+};
+
+thread_local! {
+    /// Acquisitions by this thread: a lock is made by the crate, out of nothing, and cannot be
+    /// told where to count. A replay stays on one thread.
+    static ACQUISITIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn acquired() {
+    ACQUISITIONS.set(ACQUISITIONS.get() + 1);
+}
+
+/// The built-in lock; counts how often it is taken.
+pub(crate) struct CountingLock(SpinLock);
+
+// SAFETY: every call goes to a lock that keeps the contract.
+unsafe impl RawLock for CountingLock {
+    fn new() -> Self {
+        Self(SpinLock::new())
+    }
+
+    fn lock(&self) {
+        acquired();
+        self.0.lock();
+    }
+
+    fn try_lock(&self) -> bool {
+        let taken = self.0.try_lock();
+        if taken {
+            acquired();
+        }
+        taken
+    }
+
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller holds the lock.
+        unsafe { self.0.unlock() };
+    }
+}
+
+/// What the hooks see of the pages.
+#[derive(Default)]
+struct Pages {
+    held: u64,
+    taken: u64,
+    reused: u64,
+    /// By a page's address, which of its fragments have been used since it came.
+    used: HashMap<usize, u32>,
+}
+
+/// The hooks of all mms of a replay.
+#[derive(Clone, Default)]
+pub(crate) struct Watch(Arc<Mutex<Pages>>);
+
+impl Watch {
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hooks for Watch {
+    fn page_in(&self, page: NonNull<u8>) -> Result<(), AllocError> {
+        let mut pages = self.pages();
+        pages.held += 1;
+        pages.taken += 1;
+        pages.used.insert(page.addr().get(), 0);
+        Ok(())
+    }
+
+    fn page_out(&self, page: NonNull<u8>) {
+        let mut pages = self.pages();
+        pages.held -= 1;
+        pages.used.remove(&page.addr().get());
+    }
+}
+
+/// The parts of an mm in a replay.
+pub(crate) struct Parts<const PAGE: usize>;
+
+impl<const PAGE: usize> Embed for Parts<PAGE> {
+    type Rcu = TraceRcu;
+    type Source = Region<PAGE>;
+    type Lock = CountingLock;
+    type Hooks = Watch;
+}
+
+/// Fragments that are reused after a grace period.
+pub(crate) struct Ptfrag<const FRAGS: usize, const SIZE: usize, const PAGE: usize> {
+    rcu: TraceRcu,
+    region: Region<PAGE>,
+    watch: Watch,
+    mms: Vec<Option<Mm<FRAGS, SIZE, Parts<PAGE>>>>,
+    tables: Vec<Option<Frag<FRAGS, SIZE, Parts<PAGE>>>>,
+    /// The thread's acquisitions before this replay.
+    earlier: u64,
+}
+
+impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Ptfrag<FRAGS, SIZE, PAGE> {
+    /// # Errors
+    /// The system has no address space for a page per table.
+    pub(crate) fn new(mms: usize, tables: usize) -> io::Result<Self> {
+        Ok(Self {
+            rcu: TraceRcu::new(),
+            region: Region::new(tables.max(1))?,
+            watch: Watch::default(),
+            mms: (0..mms).map(|_| None).collect(),
+            tables: (0..tables).map(|_| None).collect(),
+            earlier: ACQUISITIONS.get(),
+        })
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
+    for Ptfrag<FRAGS, SIZE, PAGE>
+{
+    type Deferred = Batch;
+
+    fn name(&self) -> &'static str {
+        "ptfrag"
+    }
+
+    fn page_bytes(&self) -> usize {
+        PAGE
+    }
+
+    fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String> {
+        let mm = self.mms[mm]
+            .get_or_insert_with(|| Mm::new_in(self.rcu, self.region.clone(), self.watch.clone()));
+        let frag = mm.alloc().map_err(|e| e.to_string())?;
+        let addr = frag.as_ptr().addr().get();
+        let (page, bit) = (addr & !(PAGE - 1), 1 << (addr % PAGE / SIZE));
+        let mut pages = self.watch.pages();
+        let used = pages.used.get_mut(&page).ok_or("a fragment of a page that never came")?;
+        let again = *used & bit != 0;
+        *used |= bit;
+        pages.reused += u64::from(again);
+        self.tables[table] = Some(frag);
+        Ok(())
+    }
+
+    fn free(&mut self, table: usize) {
+        self.tables[table].take().expect("a trace frees what it allocated").retire();
+    }
+
+    fn exit(&mut self, mm: usize) {
+        self.mms[mm] = None;
+    }
+
+    fn deferred(&mut self) -> Option<Batch> {
+        self.rcu.take()
+    }
+
+    fn grace_over(&mut self, batch: Batch) {
+        self.rcu.run(batch);
+    }
+
+    fn tally(&self) -> Tally {
+        let pages = self.watch.pages();
+        Tally {
+            held: pages.held,
+            taken: pages.taken,
+            lock_acquisitions: ACQUISITIONS.get() - self.earlier,
+            rcu_calls: self.rcu.calls(),
+            reused: pages.reused,
+        }
+    }
+
+    fn pages_out(&self) -> u64 {
+        self.region.pages_out() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settle<const F: usize, const S: usize, const P: usize>(policy: &mut Ptfrag<F, S, P>) {
+        while let Some(batch) = policy.deferred() {
+            policy.grace_over(batch);
+        }
+    }
+
+    #[test]
+    fn a_fragment_comes_back() {
+        let mut policy = Ptfrag::<2, 2048, 4096>::new(1, 4).unwrap();
+        policy.alloc(0, 0).unwrap();
+        policy.alloc(0, 1).unwrap();
+        policy.free(0);
+        // Not before its grace period is over.
+        policy.alloc(0, 2).unwrap();
+        assert_eq!((policy.tally().taken, policy.tally().reused), (2, 0));
+        settle(&mut policy);
+        policy.alloc(0, 3).unwrap();
+        assert_eq!(policy.tally().taken, 2);
+        policy.exit(0);
+        for table in 1..4 {
+            policy.free(table);
+        }
+        settle(&mut policy);
+        assert_eq!((policy.tally().held, policy.pages_out()), (0, 0));
+    }
+}

@@ -55,8 +55,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { self.list().unlink(&self.source, page, listed) };
         loop {
             let step = Word::from_bits(now).close();
-            // Release pairs with the Acquire in `grace_over`: the wiping of the node happens before
-            // the page's release.
+            // Release pairs with the Acquire in `queue`: the unlinking, and the wiping of the node,
+            // happen before the grace period that ends with the page's release.
             match word.compare_exchange_weak(
                 now,
                 step.word.bits(),

@@ -26,11 +26,52 @@ use crate::{
 /// `mem::forget` leaks its page and its mm's head, never more.
 ///
 /// The bytes are leftovers of earlier users; nothing clears them.
+///
+/// ```
+/// # use ptfrag::{Mm, OwnedDomain, Region};
+/// let domain = OwnedDomain::new();
+/// let mm = Mm::<16, 256, _>::new(&domain, Region::<4096>::new(1)?);
+/// let frag = mm.alloc()?;
+/// frag.retire();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is freed once, and before its domain goes; neither of these compiles in place of the last line:
+///
+/// ```compile_fail
+/// # use ptfrag::{Mm, OwnedDomain, Region};
+/// # let domain = OwnedDomain::new();
+/// # let mm = Mm::<16, 256, _>::new(&domain, Region::<4096>::new(1)?);
+/// # let frag = mm.alloc()?;
+/// frag.retire();
+/// frag.give_back();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// ```compile_fail
+/// # use ptfrag::{Mm, OwnedDomain, Region};
+/// # let domain = OwnedDomain::new();
+/// # let mm = Mm::<16, 256, _>::new(&domain, Region::<4096>::new(1)?);
+/// # let frag = mm.alloc()?;
+/// drop(mm);
+/// drop(domain);
+/// frag.retire();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Nor does a token pass for one that may live longer, which would be the same in disguise:
+///
+/// ```compile_fail
+/// # use ptfrag::{Frag, Std};
+/// fn longer<'d>(frag: Frag<16, 256, Std<'d>>) -> Frag<16, 256, Std<'static>> {
+///     frag
+/// }
+/// ```
 #[must_use = "a fragment that is dropped goes back to its page at once"]
 pub struct Frag<const FRAGS: usize, const SIZE: usize, E: Embed> {
     addr: NonNull<u8>,
     page: NonNull<PageDesc>,
-    mm: PhantomData<fn(E)>,
+    // Invariant in `E`: a token of one embedding must not pass for one of another.
+    mm: PhantomData<fn(E) -> E>,
 }
 
 // SAFETY: the token owns its bytes, and what it shares with others is the page word.
@@ -156,7 +197,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Frag<FRAGS,
 struct Batch<const FRAGS: usize, const SIZE: usize, E: Embed> {
     pieces: Option<Pieces>,
     free: unsafe fn(Pieces),
-    mm: PhantomData<fn(E)>,
+    mm: PhantomData<fn(E) -> E>,
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Batch<FRAGS, SIZE, E> {

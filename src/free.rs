@@ -48,8 +48,8 @@ pub(crate) unsafe fn retire<const FRAGS: usize, const SIZE: usize, E: Embed>(pie
             Ok(step) => step,
             Err(NotUsed) => not_used::<FRAGS>(pieces, now),
         };
-        // Release pairs with the Acquire in `grace_over`: our accesses happen before the callback,
-        // also when somebody else's call brings it (X), and before the page's release.
+        // Release pairs with the Acquire in `queue`: our accesses happen before the callback, also
+        // when it is somebody else's call that brings it (X), and before the page's release.
         match word.compare_exchange_weak(now, retired.bits(), Ordering::Release, Ordering::Relaxed)
         {
             Ok(_) => break call,
@@ -95,9 +95,8 @@ pub(crate) unsafe extern "C" fn grace_over<const FRAGS: usize, const SIZE: usize
     let page = unsafe { PageDesc::of_head(rcu) };
     // SAFETY: descriptors are type-stable.
     let word = unsafe { &page.as_ref().word };
-    // Acquire pairs with the Release of every free of this page: those who retired in the shadow
-    // of another's call (X) come before the hook, and all users of the page before its release.
-    let now = Word::<FRAGS>::from_bits(word.load(Ordering::Acquire));
+    // Relaxed: what is pending now was so when this callback was queued.
+    let now = Word::<FRAGS>::from_bits(word.load(Ordering::Relaxed));
     // SAFETY: the page is out until its word says otherwise.
     let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
     for index in now.pending().iter() {
@@ -161,7 +160,7 @@ unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
 ) -> Result<Option<Step<FRAGS>>, (M, u64)> {
     // SAFETY: descriptors are type-stable.
     let word = unsafe { &page.as_ref().word };
-    // Release pairs with the Acquire of the next taker, and of `grace_over` before the release:
+    // Release pairs with the Acquire of the next taker, and of `queue` before the page's release:
     // what the caller did to the fragments, or its hook, happens before.
     let install = |now: u64, step: &Step<FRAGS>| {
         word.compare_exchange_weak(now, step.word.bits(), Ordering::Release, Ordering::Relaxed)

@@ -19,23 +19,25 @@ use crate::{
     lock::RawLock,
     page::PageDesc,
     rcu::{Rcu, RcuFn},
-    source::PageSource,
-    sync::{AtomicU64, Ordering, UnsafeCell},
+    source::{AllocError, PageSource},
+    sync::{AtomicU64, Ordering, UnsafeCell, fence},
 };
 
-/// What the lock guards, beside the words' LISTED bits, and the list's first page.
-struct Listed<const FRAGS: usize, E: Embed> {
-    lock: E::Lock,
+/// What changes page by page, and not with every fragment.
+struct Guarded<L> {
+    lock: L,
+    /// Guarded by the lock, as the list is.
     closed: UnsafeCell<bool>,
-    list: PartialList<FRAGS, E::Source>,
+    /// Handles in the lower half, pages in the upper.
+    pins: AtomicU64,
 }
 
 /// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
 /// give it a place ([`Mm::new_at`](crate::Mm::new_at)).
 pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
-    listed: CachePadded<Listed<FRAGS, E>>,
-    /// Handles in the lower half, pages in the upper: below 2^32 pages in one mm.
-    pins: AtomicU64,
+    /// On cache lines of its own, for every take looks at it, and lock and pins wander.
+    list: CachePadded<PartialList<FRAGS, E::Source>>,
+    guarded: CachePadded<Guarded<E::Lock>>,
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
@@ -62,6 +64,14 @@ impl Pin {
             Self::Page => 1 << 32,
         }
     }
+
+    /// How many of this kind there are.
+    const fn count(self, pins: u64) -> u32 {
+        match self {
+            Self::Handle => pins as u32,
+            Self::Page => (pins >> 32) as u32,
+        }
+    }
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
@@ -86,12 +96,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ) -> Self {
         const { Self::GEOMETRY };
         Self {
-            listed: CachePadded::new(Listed {
+            list: CachePadded::new(PartialList::new()),
+            guarded: CachePadded::new(Guarded {
                 lock: E::Lock::new(),
                 closed: UnsafeCell::new(false),
-                list: PartialList::new(),
+                pins: AtomicU64::new(Pin::Handle.unit()),
             }),
-            pins: AtomicU64::new(Pin::Handle.unit()),
             rcu,
             source,
             hooks,
@@ -113,22 +123,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { NonNull::new_unchecked(mm.cast_mut().cast()) }
     }
 
-    pub(crate) fn as_owner(&self) -> *const () {
-        ptr::from_ref(self).cast()
-    }
-
     pub(crate) fn list(&self) -> &PartialList<FRAGS, E::Source> {
-        &self.listed.list
+        &self.list
     }
 
     /// Takes the lock.
     pub(crate) fn lock(&self) {
-        self.listed.lock.lock();
+        self.guarded.lock.lock();
     }
 
     /// Takes the lock if nobody holds it.
     pub(crate) fn try_lock(&self) -> bool {
-        self.listed.lock.try_lock()
+        self.guarded.lock.try_lock()
     }
 
     /// Releases the lock. Takes a pointer, because the head may be gone when this returns.
@@ -137,10 +143,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The caller holds the lock, and a pin keeps the head until it is released.
     pub(crate) unsafe fn unlock(head: NonNull<Self>) {
         // SAFETY: the head is there until the lock is released.
-        let listed = unsafe { &head.as_ref().listed };
+        let guarded = unsafe { &head.as_ref().guarded };
         // A reference to the lock alone: it is all cells and atomics, which may go while referred
         // to, and the rest of the head is not.
-        let lock = &listed.lock;
+        let lock = &guarded.lock;
         // SAFETY: the caller holds the lock.
         unsafe { lock.unlock() };
     }
@@ -151,7 +157,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The caller holds the lock.
     pub(crate) unsafe fn is_open(&self) -> bool {
         // SAFETY: written only under the lock.
-        self.listed.closed.with(|closed| unsafe { !*closed })
+        self.guarded.closed.with(|closed| unsafe { !*closed })
     }
 
     /// From now on nothing of this mm is listed.
@@ -160,22 +166,23 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The caller holds the lock.
     pub(crate) unsafe fn set_closed(&self) {
         // SAFETY: read and written only under the lock.
-        self.listed.closed.with_mut(|closed| unsafe { *closed = true });
+        self.guarded.closed.with_mut(|closed| unsafe { *closed = true });
     }
 
     /// Pages that are out of the source for this mm.
     pub(crate) fn pages(&self) -> usize {
-        (self.pins.load(Ordering::Relaxed) >> 32) as usize
+        Pin::Page.count(self.guarded.pins.load(Ordering::Relaxed)) as usize
     }
 
     /// Adds a pin; the caller has one already.
     ///
-    /// # Panics
-    /// With 2^31 handles, which only leaked ones can reach.
-    pub(crate) fn pin(&self, pin: Pin) {
+    /// # Errors
+    /// [`AllocError`] with 2^31 pins of this kind; nothing has changed then.
+    pub(crate) fn pin(&self, pin: Pin) -> Result<(), AllocError> {
         // Relaxed: the caller's own pin keeps the head until this one counts.
-        let pins = self.pins.fetch_add(pin.unit(), Ordering::Relaxed);
-        assert!(pins as u32 <= u32::MAX / 2, "ptfrag: too many handles of one mm");
+        let more = |pins: u64| (pin.count(pins) < 1 << 31).then(|| pins + pin.unit());
+        let pinned = self.guarded.pins.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        pinned.map(drop).map_err(|_| AllocError)
     }
 
     /// Drops a pin, and with the last one the head.
@@ -184,7 +191,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The pin was the caller's, who does not touch the head through it again.
     pub(crate) unsafe fn unpin(head: NonNull<Self>, pin: Pin) {
         // SAFETY: the pin keeps the head until the subtraction.
-        let pins = unsafe { &head.as_ref().pins };
+        let pins = unsafe { &head.as_ref().guarded.pins };
         // Release orders this pin's accesses to the head, Acquire the others', before its disposal.
         if pins.fetch_sub(pin.unit(), Ordering::AcqRel) == pin.unit() {
             // SAFETY: no pin is left.
@@ -208,6 +215,11 @@ pub(crate) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
 ) {
     // SAFETY: the page is out, kept by the call that is now due.
     let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+    // Acquire pairs with the Release of every change of the word before ours, so that all of them
+    // happen before the call, and with it before the callback and every section that its grace
+    // period does not wait for: the unpublishing of what was retired into X, the unlinking of a page
+    // that drains, and the last callback's reading of this very head.
+    fence(Ordering::Acquire);
     // The handle is copied out: from inside `call` on, the callback may free the mm's head.
     // SAFETY: the page pins the head.
     let rcu = unsafe { head.as_ref() }.rcu;
@@ -215,4 +227,29 @@ pub(crate) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
     let rcu_head = unsafe { PageDesc::head(page) };
     // SAFETY: the head is idle and ours; `func` is the caller's concern.
     unsafe { rcu.call(rcu_head, func) };
+}
+
+#[cfg(all(test, unix, feature = "std", not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::{Mm, OwnedDomain, Region};
+
+    /// Pins are refused before one kind's count can run into the other's, and refusing changes
+    /// nothing.
+    #[test]
+    fn pins_do_not_overflow() {
+        let domain = OwnedDomain::new();
+        let mm = Mm::<2, 16, _>::new(&domain, Region::<32>::new(1).unwrap());
+        // SAFETY: the handle keeps the head.
+        let head = unsafe { mm.pin().as_ref() };
+        let before = head.guarded.pins.load(Ordering::Relaxed);
+        for (pin, full) in [(Pin::Handle, 1 << 31 | 1 << 32), (Pin::Page, 1 << 63 | 1)] {
+            head.guarded.pins.store(full, Ordering::Relaxed);
+            assert_eq!(head.pin(pin), Err(AllocError));
+            assert_eq!(head.guarded.pins.load(Ordering::Relaxed), full);
+            head.guarded.pins.store(full - pin.unit(), Ordering::Relaxed);
+            assert_eq!(head.pin(pin), Ok(()));
+        }
+        head.guarded.pins.store(before - Pin::Handle.unit(), Ordering::Relaxed);
+    }
 }

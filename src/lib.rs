@@ -69,7 +69,7 @@
 //! | edge | carrier |
 //! | --- | --- |
 //! | a fragment's last use, or its hook, before its reuse | Release of the free's or callback's compare-and-swap; Acquire of the take's |
-//! | every use of a page before its release | Release of every free; Acquire of the callback's first load (read-modify-writes in between keep the release sequence) |
+//! | all that others did to the word before a call (uses of the page, unpublishing, unlinking, the last callback's reading of the head) before that call | Release of every change of the word; Acquire fence before every call (read-modify-writes in between keep the release sequence) |
 //! | descriptor and first word before a page is found | Release and Acquire of the list's first-page pointer |
 //! | what is written before publishing | Release of the slot's swap; Acquire of its load |
 //! | retire before the callback, sections before the callback | the RCU implementation ([`Rcu`]) |

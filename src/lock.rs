@@ -21,6 +21,10 @@ pub unsafe trait RawLock: Send + Sync {
     fn new() -> Self;
 
     /// Waits until the lock is free and takes it. Must not run RCU callbacks meanwhile.
+    ///
+    /// Callbacks only ever try the lock, but for a [`reclaim`](crate::Hooks::reclaim) hook that
+    /// allocates or gives back: where callbacks can interrupt a holder on its own processor, an
+    /// embedder with such a hook needs a lock that keeps them away.
     fn lock(&self);
 
     /// Takes the lock if it is free; returns whether it did. Never waits.
@@ -51,6 +55,8 @@ unsafe impl RawLock for SpinLock {
     fn lock(&self) {
         let backoff = Backoff::new();
         while !self.try_lock() {
+            backoff.snooze();
+            // Waiting by reading leaves the holder its cache line.
             while self.held.load(Ordering::Relaxed) {
                 backoff.snooze();
             }

@@ -10,18 +10,24 @@ impl Mask {
     /// No fragment.
     pub const EMPTY: Self = Self(0);
 
-    /// The first `n` fragments (`n` at most 16): all of a page of `n`.
+    /// The first `n` fragments: all of a page of `n`.
+    ///
+    /// # Panics
+    /// When `n` is above 16.
     #[must_use]
     pub const fn first(n: usize) -> Self {
         assert!(n <= 16);
         Self(((1_u32 << n) - 1) as u16)
     }
 
-    /// Just fragment `index` (below 16).
+    /// Just fragment `index`.
+    ///
+    /// # Panics
+    /// When `index` is not below 16.
     #[must_use]
     #[inline]
     pub const fn single(index: usize) -> Self {
-        debug_assert!(index < 16);
+        assert!(index < 16);
         Self(1 << index)
     }
 

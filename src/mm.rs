@@ -26,12 +26,28 @@ use crate::{
 /// the last one takes the mm's head with it.
 ///
 /// `FRAGS` is a power of two from 2 to 16, `SIZE` a power of two with room for two pointers, and
-/// together they make up a page of the source; anything else does not compile:
+/// together they make up a page of the source:
+///
+/// ```
+/// # use ptfrag::{Domain, Mm, Region};
+/// let region = Region::<4096>::new(1)?;
+/// let mm = Mm::<16, 256, _>::new(Domain::global(), region);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Anything else does not compile, such as more fragments, or fragments that leave a part of the page:
 ///
 /// ```compile_fail
-/// # use ptfrag::{Domain, Mm, Region, Std};
-/// let region = Region::<4096>::new(1).unwrap();
-/// let mm = Mm::<32, 128, Std>::new_in(Domain::global(), region, ()); // 32 fragments
+/// # use ptfrag::{Domain, Mm, Region};
+/// let region = Region::<4096>::new(1)?;
+/// let mm = Mm::<32, 128, _>::new(Domain::global(), region);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+/// ```compile_fail
+/// # use ptfrag::{Domain, Mm, Region};
+/// let region = Region::<4096>::new(1)?;
+/// let mm = Mm::<8, 256, _>::new(Domain::global(), region);
+/// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Mm<const FRAGS: usize, const SIZE: usize, E: Embed> {
     head: NonNull<MmHead<FRAGS, SIZE, E>>,
@@ -81,7 +97,16 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         Self { head }
     }
 
-    pub(crate) fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
+    /// A new pin on the head, as the pointer that the head can be disposed of through.
+    ///
+    /// # Panics
+    /// With 2^31 handles, which only leaked ones can reach.
+    pub(crate) fn pin(&self) -> NonNull<MmHead<FRAGS, SIZE, E>> {
+        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
+        self.head
+    }
+
+    fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
         // SAFETY: the handle pins the head.
         unsafe { self.head.as_ref() }
     }
@@ -96,7 +121,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// succeeds.
     #[inline]
     pub fn alloc(&self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
-        let taken = self.head().take()?;
+        // SAFETY: the handle pins the head.
+        let taken = unsafe { MmHead::take(self.head) }?;
         // SAFETY: just taken.
         Ok(unsafe { Frag::new(self.head(), taken) })
     }
@@ -126,7 +152,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// fragment that was freed and has been handed out again cannot be told from one that was not.
     ///
     /// # Safety
-    /// The caller owns the fragment, and no reader finds it any more.
+    /// The caller owns the fragment, no reader finds it any more, and its bytes are initialised: the
+    /// next owner may read them. (A value with padding leaves uninitialised bytes; copy it bytewise.)
     pub unsafe fn retire_raw(&self, frag: NonNull<u8>) {
         let (page, index) = self.locate(frag);
         // SAFETY: the index is below `FRAGS`.
@@ -143,7 +170,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     ///
     /// # Safety
     /// The caller owns the fragment and makes one token of it. No reader has it, nor will one find
-    /// it: the token may be written to, and frees the fragment at once when it is dropped.
+    /// it: the token may be written to, and frees the fragment at once when it is dropped. Its bytes
+    /// are initialised, as for [`retire_raw`](Self::retire_raw).
     pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
         let taken = self.locate(frag);
         // SAFETY: located just now; the rest is the caller's promise.
@@ -174,9 +202,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         let index = offset / SIZE;
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
-        // Acquire pairs with the Release by which the page came to the caller, who owns a fragment:
-        // the descriptor's owner is not written while the page is out.
-        let word = Word::<FRAGS>::from_bits(desc.word.load(Ordering::Acquire));
+        // Relaxed: who owns the fragment has seen the page come out; for who does not, this is a net.
+        let word = Word::<FRAGS>::from_bits(desc.word.load(Ordering::Relaxed));
         assert!(
             word.used().contains(Mask::single(index)),
             "ptfrag: double free: fragment {index} of page {:p} is not used ({word})",
@@ -185,7 +212,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         // SAFETY: a used fragment keeps the page out.
         let owner = unsafe { desc.mm() };
         assert!(
-            ptr::eq(owner, self.head().as_owner()),
+            ptr::eq(owner, self.head.as_ptr().cast()),
             "ptfrag: wrong mm: fragment {index} of page {:p} ({word}) belongs to another mm",
             frag.as_ptr().wrapping_sub(offset),
         );

@@ -14,9 +14,10 @@ use crate::{
 /// `struct page`). All-zero bytes are a valid descriptor, so fresh zeroed memory needs no loop.
 ///
 /// # Invariants
-/// - `word` is zero exactly while the page is at its source; otherwise it is a legal
-///   [`Word`](crate::word::Word) of its mm's geometry.
-/// - `rcu` is queued exactly while the word has a fragment pending or DRAIN set.
+/// - `word` is zero while the page is at its source, on its way to an mm or on its way back;
+///   otherwise it is a legal [`Word`](crate::word::Word) of its mm's geometry.
+/// - While the word has a fragment pending or DRAIN set, `rcu` is queued, or somebody (who made it so,
+///   or the callback) is about to queue it or to end that state.
 /// - `mm` is written only between `get` and the word's becoming live, and points to the mm's head
 ///   until the page is put back: the page pins it. While the page is at its source the field is the
 ///   source's, which may keep the link of a free list there; what it leaves in it has no meaning
@@ -53,6 +54,7 @@ impl PageDesc {
     ///
     /// # Safety
     /// `page` is a descriptor of a live source.
+    #[inline]
     pub(crate) unsafe fn head(page: NonNull<Self>) -> NonNull<RcuHead> {
         // SAFETY: the offset lies inside the descriptor.
         unsafe { page.byte_add(offset_of!(Self, rcu)).cast() }
@@ -62,6 +64,7 @@ impl PageDesc {
     ///
     /// # Safety
     /// `head` came from [`head`](Self::head).
+    #[inline]
     pub(crate) unsafe fn of_head(head: NonNull<RcuHead>) -> NonNull<Self> {
         // SAFETY: the way back from `head`.
         unsafe { head.byte_sub(offset_of!(Self, rcu)).cast() }
@@ -72,6 +75,7 @@ impl PageDesc {
     /// # Safety
     /// The page is out of its source, and something that the caller owns (a fragment, the call in
     /// flight) keeps it there.
+    #[inline]
     pub(crate) unsafe fn mm(&self) -> *const () {
         // SAFETY: nobody writes the field while the page is out.
         self.mm.with(|mm| unsafe { *mm })
@@ -81,6 +85,7 @@ impl PageDesc {
     ///
     /// # Safety
     /// The caller just took the page out of its source, and nobody else knows it.
+    #[inline]
     pub(crate) unsafe fn set_mm(&self, mm: *const ()) {
         // SAFETY: the caller has the descriptor to itself.
         self.mm.with_mut(|slot| unsafe { *slot = mm });

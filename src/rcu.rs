@@ -99,6 +99,9 @@ impl Default for RcuHead {
 ///   head nor anything that `func` may free.
 /// - `call` does not allocate, does not wait and does not fail; threads that never came near the
 ///   domain, and threads whose thread-locals are gone, can call it.
+/// - Where the handle borrows a domain, nothing borrows it any more while heads are still queued and
+///   the mms and tokens are gone. The domain does not move then, and before it is gone it runs what is
+///   queued and what that queues, without a unique reference to itself: callbacks use the handle.
 /// - A head that was queued can be run by any thread: it does not depend on the thread that
 ///   queued it ever coming back.
 pub unsafe trait Rcu: Copy + Send + Sync {

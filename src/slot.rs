@@ -50,8 +50,7 @@ unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Slot<FRAGS
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     pub(crate) fn new(mm: &Mm<FRAGS, SIZE, E>) -> Self {
-        mm.head().pin(Pin::Handle);
-        Self { head: mm.head().into(), frag: AtomicPtr::new(ptr::null_mut()) }
+        Self { head: mm.pin(), frag: AtomicPtr::new(ptr::null_mut()) }
     }
 
     fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
@@ -66,7 +65,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     #[inline]
     pub fn publish(&self, frag: Frag<FRAGS, SIZE, E>) {
         assert!(
-            ptr::eq(frag.owner(), self.head().as_owner()),
+            ptr::eq(frag.owner(), self.head.as_ptr().cast()),
             "ptfrag: wrong mm: {frag:?} belongs to another mm than the slot"
         );
         self.replace(frag.into_raw().as_ptr());

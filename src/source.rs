@@ -4,7 +4,8 @@ use core::{fmt, ptr::NonNull};
 
 use crate::page::PageDesc;
 
-/// No page is to be had now. Nothing has changed; a later try can succeed.
+/// No page is to be had now, or the mm is closed. Nothing has changed; unless it is closed, a later
+/// try can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllocError;
 

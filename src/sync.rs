@@ -8,28 +8,22 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
 };
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 
 #[cfg(all(loom, feature = "std"))]
-pub(crate) use loom::sync::{
-    Arc,
-    atomic::{AtomicUsize, fence},
-};
+pub(crate) use loom::sync::{Arc, atomic::AtomicUsize};
 #[cfg(all(shuttle, feature = "std"))]
-pub(crate) use shuttle::sync::{
-    Arc,
-    atomic::{AtomicUsize, fence},
-};
+pub(crate) use shuttle::sync::{Arc, atomic::AtomicUsize};
 #[cfg(all(not(any(loom, shuttle)), feature = "std"))]
 pub(crate) use {
-    portable_atomic::{AtomicUsize, fence},
+    portable_atomic::AtomicUsize,
     std::sync::{Arc, LazyLock},
 };
 

@@ -1,7 +1,7 @@
 //! Taking a fragment: from the first listed page without the lock, else with it, else from a fresh
 //! page.
 
-use core::ptr::NonNull;
+use core::{mem, ptr::NonNull};
 
 use crate::{
     embed::Embed,
@@ -32,15 +32,39 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ///
     /// # Errors
     /// [`AllocError`] when the source has no page, the hooks refuse it, or the mm is closed.
-    pub(crate) fn take(&self) -> Result<Taken, AllocError> {
-        if let Some(taken) = self.take_first() {
-            return Ok(taken);
+    ///
+    /// # Safety
+    /// The caller has a pin, and `head` is the pointer that the head may be disposed of through.
+    #[inline]
+    pub(crate) unsafe fn take(head: NonNull<Self>) -> Result<Taken, AllocError> {
+        // SAFETY: the caller's pin keeps the head.
+        let this = unsafe { head.as_ref() };
+        match this.take_first() {
+            Some(taken) => Ok(taken),
+            // SAFETY: passed on to the caller.
+            None => unsafe { Self::take_slowly(head) },
         }
-        match self.take_locked() {
+    }
+
+    /// Under the lock, or from a fresh page.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    #[cold]
+    unsafe fn take_slowly(head: NonNull<Self>) -> Result<Taken, AllocError> {
+        // SAFETY: the caller's pin keeps the head.
+        let this = unsafe { head.as_ref() };
+        match this.take_locked() {
+            Locked::Taken(taken) => return Ok(taken),
+            Locked::Empty => {}
+            Locked::Closed => return Err(AllocError),
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { Self::take_fresh(head) }.or_else(|error| match this.take_locked() {
+            // Something has come back while the source was asked.
             Locked::Taken(taken) => Ok(taken),
-            Locked::Empty => self.take_fresh(),
-            Locked::Closed => Err(AllocError),
-        }
+            Locked::Empty | Locked::Closed => Err(error),
+        })
     }
 
     /// The lock-free way: one compare-and-swap on the first page's word.
@@ -73,7 +97,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 
     /// The way under the lock, from the first page of the list anew: the page that was looked at
     /// without it may be another mm's by now. Takes the host too, when nothing else is left.
-    #[cold]
     fn take_locked(&self) -> Locked {
         self.lock();
         // SAFETY: under the lock.
@@ -138,28 +161,56 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 
     /// Fetches a page and gives all but one of its fragments back, which lists it.
-    #[cold]
-    fn take_fresh(&self) -> Result<Taken, AllocError> {
-        let page = self.source.get()?;
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    unsafe fn take_fresh(head: NonNull<Self>) -> Result<Taken, AllocError> {
+        // SAFETY: the caller's pin keeps the head.
+        let this = unsafe { head.as_ref() };
+        let fetched = Fetched::from(this)?;
+        let page = fetched.page;
         // SAFETY: just fetched.
-        let addr = unsafe { self.source.addr(page) };
-        if let Err(error) = self.hooks.page_in(addr) {
-            // SAFETY: nobody has seen it.
-            unsafe { self.source.put(page) };
-            return Err(error);
-        }
+        let addr = unsafe { this.source.addr(page) };
+        this.hooks.page_in(addr)?;
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
         // SAFETY: nobody else knows the page yet.
-        unsafe { desc.set_mm(self.as_owner()) };
-        self.pin(Pin::Page);
+        unsafe { desc.set_mm(head.as_ptr().cast()) };
         // Relaxed: others get to the page through the list or through a fragment, and both ways
         // are ordered.
         desc.word.store(Word::<FRAGS>::fresh().bits(), Ordering::Relaxed);
+        mem::forget(fetched);
         let index = 0;
         let mask = Word::<FRAGS>::ALL - Mask::single(index);
         // SAFETY: all fragments are ours, unseen, and one stays ours.
         unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
         Ok((page, index))
+    }
+}
+
+/// A page on its way into an mm, with its pin; dropped, also by a panic in the hook, both go back.
+struct Fetched<'m, const FRAGS: usize, const SIZE: usize, E: Embed> {
+    head: &'m MmHead<FRAGS, SIZE, E>,
+    page: NonNull<PageDesc>,
+}
+
+impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetched<'m, FRAGS, SIZE, E> {
+    fn from(head: &'m MmHead<FRAGS, SIZE, E>) -> Result<Self, AllocError> {
+        let page = head.source.get()?;
+        if let Err(error) = head.pin(Pin::Page) {
+            // SAFETY: nobody has seen it.
+            unsafe { head.source.put(page) };
+            return Err(error);
+        }
+        Ok(Self { head, page })
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetched<'_, FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        // SAFETY: nobody has seen it.
+        unsafe { self.head.source.put(self.page) };
+        // SAFETY: this was the page's pin, and not the last one: whoever takes has a handle.
+        unsafe { MmHead::unpin(self.head.into(), Pin::Page) };
     }
 }

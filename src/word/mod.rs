@@ -72,7 +72,7 @@ pub struct Step<const N: usize> {
     pub release: bool,
 }
 
-/// A free of fragments of which some are not used: a double free, or a stray pointer.
+/// A free of nothing, or of fragments of which some are not used: a double free, or a stray pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotUsed;
 
@@ -203,10 +203,10 @@ impl<const N: usize> Word<N> {
     /// Never changes the list.
     ///
     /// # Errors
-    /// [`NotUsed`] unless every fragment of `mask` is used.
+    /// [`NotUsed`] unless `mask` has fragments and every one of them is used.
     #[inline]
     pub fn retire(self, mask: Mask) -> Result<(Self, bool), NotUsed> {
-        if !self.used().contains(mask) {
+        if mask.is_empty() || !self.used().contains(mask) {
             return Err(NotUsed);
         }
         let idle = self.pending().is_empty();
@@ -218,10 +218,10 @@ impl<const N: usize> Word<N> {
     /// the mm still lists pages; it matters only where the answer is [`ListOp::Link`].
     ///
     /// # Errors
-    /// [`NotUsed`] unless every fragment of `mask` is used.
+    /// [`NotUsed`] unless `mask` has fragments and every one of them is used.
     #[inline]
     pub fn give_back(self, mask: Mask, open: bool) -> Result<Step<N>, NotUsed> {
-        if !self.used().contains(mask) {
+        if mask.is_empty() || !self.used().contains(mask) {
             return Err(NotUsed);
         }
         Ok(self.freed(mask, self.pending(), self.next(), open))

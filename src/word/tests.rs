@@ -56,7 +56,7 @@ impl<const N: usize> Page<N> {
 
     /// Frees used fragments to `state`; false, and no change, if one of them is not used.
     fn free(&mut self, mask: Mask, state: State) -> bool {
-        let all_used = mask.iter().all(|i| self.frags[i] == Used);
+        let all_used = !mask.is_empty() && mask.iter().all(|i| self.frags[i] == Used);
         if all_used {
             mask.iter().for_each(|i| self.frags[i] = state);
         }
@@ -119,7 +119,7 @@ fn all_transitions<const N: usize>() {
         take(word);
         grace_over(word);
         close(word);
-        for bits in 1..=Word::<N>::ALL.bits() {
+        for bits in 0..=Word::<N>::ALL.bits() {
             let mask = Mask::from_bits(bits);
             retire(word, mask);
             give_back(word, mask);

@@ -7,8 +7,9 @@ use support::{Domain, Held, Place, Pool, Walk, World, below, explore, pick, pick
 
 const THREADS: usize = 4;
 const OPS: usize = 8;
-const RANDOM: usize = 6_000;
-const PCT: usize = 6_000;
+/// Schedules of each test with pages of 16 fragments, and with pages of two.
+const SCHEDULES: usize = 30_000;
+const SCHEDULES_PAIRS: usize = 50_000;
 
 /// What the threads share.
 struct Scene<'a, const N: usize> {
@@ -100,20 +101,20 @@ fn churn<const N: usize>() {
 
 #[test]
 fn random() {
-    explore("churn", "random", Walk::Random, RANDOM, churn::<16>);
+    explore("churn", "random", Walk::Random, SCHEDULES, churn::<16>);
 }
 
 #[test]
 fn pct() {
-    explore("churn", "pct", Walk::Pct(3), PCT, churn::<16>);
+    explore("churn", "pct", Walk::Pct(3), SCHEDULES, churn::<16>);
 }
 
 #[test]
 fn random_pairs() {
-    explore("churn", "random_pairs", Walk::Random, RANDOM, churn::<2>);
+    explore("churn", "random_pairs", Walk::Random, SCHEDULES_PAIRS, churn::<2>);
 }
 
 #[test]
 fn pct_pairs() {
-    explore("churn", "pct_pairs", Walk::Pct(3), PCT, churn::<2>);
+    explore("churn", "pct_pairs", Walk::Pct(3), SCHEDULES_PAIRS, churn::<2>);
 }

@@ -98,7 +98,7 @@ impl<'a, const N: usize> Pool<'a, N> {
     /// A place for readers to look, a `Slot` of the crate's or a plain pointer.
     pub(crate) fn place(&self, slot: bool) -> Place<'a, N> {
         if slot {
-            Place::Slot(self.mm.slot(), Mutex::new(None))
+            Place::Slot(self.mm.slot(), Mutex::new(None), self.ledger().clone())
         } else {
             Place::Raw(AtomicPtr::new(ptr::null_mut()))
         }
@@ -112,7 +112,7 @@ impl<'a, const N: usize> Pool<'a, N> {
             ManuallyDrop::into_inner(held.frag)
         });
         match place {
-            Place::Slot(slot, shown) => {
+            Place::Slot(slot, shown, _) => {
                 let now = new.as_ref().map(Frag::as_ptr);
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 let old = std::mem::replace(&mut *shown, now);
@@ -139,7 +139,7 @@ impl<'a, const N: usize> Pool<'a, N> {
     /// Looks at what a place shows, and checks its bytes.
     pub(crate) fn look(&self, place: &Place<'a, N>, guard: &Guard<'a>) -> Option<Seen> {
         let frag = match place {
-            Place::Slot(slot, _) => slot.load(guard).map(|bytes| NonNull::from(bytes).cast()),
+            Place::Slot(slot, ..) => slot.load(guard).map(|bytes| NonNull::from(bytes).cast()),
             Place::Raw(shown) => NonNull::new(shown.load(Ordering::SeqCst)),
         }?;
         Some(Seen { frag, stamp: self.ledger().see(frag) })
@@ -186,8 +186,21 @@ pub(crate) struct Seen {
 
 /// Where readers look.
 pub(crate) enum Place<'a, const N: usize> {
-    Slot(Slot<N, SIZE, Parts<'a, N>>, Mutex<Option<NonNull<u8>>>),
+    Slot(Slot<N, SIZE, Parts<'a, N>>, Mutex<Option<NonNull<u8>>>, Arc<Ledger>),
     Raw(AtomicPtr<u8>),
+}
+
+impl<const N: usize> Place<'_, N> {
+    /// Drops a `Slot`, which retires what it shows, with or without its mm.
+    pub(crate) fn end(self) {
+        if let Self::Slot(slot, shown, ledger) = self {
+            let shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
+            if let Some(frag) = shown {
+                ledger.retire(frag);
+            }
+            drop(slot);
+        }
+    }
 }
 
 // SAFETY: the pointer beside the slot is only an address to look up in the ledger.

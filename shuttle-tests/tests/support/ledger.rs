@@ -11,80 +11,16 @@ use std::{
     thread,
 };
 
-use super::SIZE;
-
-/// A read-side section: its thread, and which of that thread's it is.
-pub(super) type Section = (usize, u64);
-
-/// What a fragment's bytes say: the same number in each of its words.
-pub(crate) type Stamp = u64;
-
-#[derive(Clone, Debug)]
-enum State {
-    /// At its source, or in F, or on its way there.
-    Free,
-    Owned {
-        thread: usize,
-        stamp: Stamp,
-    },
-    Published {
-        stamp: Stamp,
-    },
-    /// With the sections that were open when it was retired.
-    Retired {
-        stamp: Stamp,
-        open: Vec<Section>,
-    },
-}
-
-#[derive(Clone, Default)]
-struct Thread {
-    depth: usize,
-    section: u64,
-    /// Fragments that the section has seen.
-    seen: Vec<usize>,
-    in_callback: bool,
-}
-
-struct Book {
-    first: usize,
-    frags: usize,
-    states: Vec<State>,
-    /// Which mm has each page.
-    owners: Vec<Option<usize>>,
-    threads: Vec<Thread>,
-    takes: u64,
-    heads_gone: Vec<usize>,
-    fault: Option<String>,
-}
+use super::book::{Book, Section, Sets, Stamp, State, intact, words};
 
 pub(crate) struct Ledger {
     book: Mutex<Book>,
 }
 
-/// What the ledger thinks of a page, as sets of fragments.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sets {
-    pub(crate) free: u16,
-    pub(crate) used: u16,
-    pub(crate) retired: u16,
-}
-
 impl Ledger {
     /// For `pages` pages of `frags` fragments, from `first` on.
     pub(super) fn new(first: NonNull<u8>, pages: usize, frags: usize) -> Self {
-        Self {
-            book: Mutex::new(Book {
-                first: first.addr().get(),
-                frags,
-                states: vec![State::Free; pages * frags],
-                owners: vec![None; pages],
-                threads: Vec::new(),
-                takes: 0,
-                heads_gone: Vec::new(),
-                fault: None,
-            }),
-        }
+        Self { book: Mutex::new(Book::new(first, pages, frags)) }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -304,90 +240,5 @@ impl Ledger {
         let book = self.book();
         let pages = book.owners.iter().enumerate().filter(|&(_, &owner)| owner == Some(mm));
         pages.map(|(page, _)| (page, book.sets(page))).collect()
-    }
-}
-
-impl Book {
-    fn at(&self, frag: NonNull<u8>) -> usize {
-        (frag.addr().get() - self.first) / SIZE
-    }
-
-    fn holds(&self, addr: usize) -> bool {
-        addr >= self.first && addr < self.first + self.states.len() * SIZE
-    }
-
-    fn my_index(&self) -> usize {
-        shuttle::current::me().into()
-    }
-
-    fn me(&mut self) -> &mut Thread {
-        let index = self.my_index();
-        if self.threads.len() <= index {
-            self.threads.resize(index + 1, Thread::default());
-        }
-        &mut self.threads[index]
-    }
-
-    fn is_open(&self, (thread, section): Section) -> bool {
-        let thread = &self.threads[thread];
-        thread.depth > 0 && thread.section == section
-    }
-
-    fn open_sections(&self) -> Vec<Section> {
-        let threads = self.threads.iter().enumerate().filter(|(_, one)| one.depth > 0);
-        threads.map(|(index, one)| (index, one.section)).collect()
-    }
-
-    fn owned(&self, frag: NonNull<u8>) -> Result<Stamp, String> {
-        match &self.states[self.at(frag)] {
-            State::Owned { stamp, .. } => intact(frag, *stamp),
-            state => Err(format!("lost: {frag:p}, which is {state:?}")),
-        }
-    }
-
-    fn owned_by_me(&self, frag: NonNull<u8>) -> Result<Stamp, String> {
-        match self.states[self.at(frag)] {
-            State::Owned { thread, .. } if thread != self.my_index() => {
-                Err(format!("{frag:p} has two owners, one is thread {thread}"))
-            }
-            _ => self.owned(frag),
-        }
-    }
-
-    /// What a reader may find: published, or retired since.
-    fn published(&self, frag: NonNull<u8>) -> Result<Stamp, String> {
-        match &self.states[self.at(frag)] {
-            State::Published { stamp } | State::Retired { stamp, .. } => intact(frag, *stamp),
-            state => Err(format!("gone under a reader: {frag:p}, which is {state:?}")),
-        }
-    }
-
-    fn sets(&self, page: usize) -> Sets {
-        let mut sets = Sets::default();
-        for (index, state) in self.states[page * self.frags..][..self.frags].iter().enumerate() {
-            let set = match state {
-                State::Free => &mut sets.free,
-                State::Owned { .. } | State::Published { .. } => &mut sets.used,
-                State::Retired { .. } => &mut sets.retired,
-            };
-            *set |= 1 << index;
-        }
-        sets
-    }
-}
-
-/// The words of a fragment, whatever is in them.
-fn words(frag: NonNull<u8>) -> [u64; SIZE / 8] {
-    // SAFETY: the address is a fragment's of the source, whose memory is initialised and outlives
-    // the ledger's use; no other thread runs between two scheduling points.
-    unsafe { frag.cast().read_volatile() }
-}
-
-fn intact(frag: NonNull<u8>, stamp: Stamp) -> Result<Stamp, String> {
-    let words = words(frag);
-    if words == [stamp; SIZE / 8] {
-        Ok(stamp)
-    } else {
-        Err(format!("overwritten: {frag:p} has {words:#x?} instead of {stamp:#x}"))
     }
 }

@@ -35,13 +35,16 @@ use shuttle::{
     scheduler::{PctScheduler, RandomScheduler},
 };
 
+mod book;
 mod ledger;
 mod pages;
 mod pool;
 mod rcu;
 mod world;
 
+#[allow(unused_imports, reason = "each scene uses a part")]
 pub(crate) use pool::{Held, Place, Pool};
+#[allow(unused_imports, reason = "each scene uses a part")]
 pub(crate) use rcu::Domain;
 pub(crate) use world::World;
 

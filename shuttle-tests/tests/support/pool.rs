@@ -12,7 +12,8 @@ use shuttle::sync::atomic::{AtomicPtr, Ordering};
 
 use super::{
     SIZE, below,
-    ledger::{Ledger, Sets, Stamp},
+    book::{Sets, Stamp},
+    ledger::Ledger,
     pages::{Pages, Source},
     rcu::{Domain, Guard},
 };

@@ -4,7 +4,7 @@
 //! a callback may overtake another, and any thread that is outside a section can run it.
 
 use std::{
-    mem::take,
+    marker::PhantomData,
     ptr::NonNull,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -12,10 +12,7 @@ use std::{
 use ptfrag::{Rcu, RcuFn, RcuHead};
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 
-use super::{
-    below,
-    ledger::{Ledger, Section},
-};
+use super::{below, book::Section, ledger::Ledger};
 
 struct Queued {
     head: NonNull<RcuHead>,
@@ -96,18 +93,11 @@ impl Domain {
     }
 }
 
-impl Drop for Domain {
-    fn drop(&mut self) {
-        // Heads that are queued still are the failure that is being reported already.
-        take(&mut *self.queue());
-    }
-}
-
 /// A section, until it is dropped.
 pub(crate) struct Guard<'a> {
     domain: &'a Domain,
     /// Sections belong to their thread.
-    _not_send: std::marker::PhantomData<*const ()>,
+    _not_send: PhantomData<*const ()>,
 }
 
 impl Drop for Guard<'_> {
@@ -117,7 +107,7 @@ impl Drop for Guard<'_> {
     }
 }
 
-// SAFETY: `attempt` runs a callback once, after the sections that were open when it was queued have
+// SAFETY: a domain stays where it is until the world ends, after the last callback. `attempt` runs a callback once, after the sections that were open when it was queued have
 // ended, on any thread, inside none of the functions below; under shuttle every step happens before
 // the next. It allocates when queueing, which the scenes do not look at.
 unsafe impl<'a> Rcu for &'a Domain {
@@ -126,7 +116,7 @@ unsafe impl<'a> Rcu for &'a Domain {
     fn read(self) -> Guard<'a> {
         self.step();
         self.ledger.section_begins();
-        Guard { domain: self, _not_send: std::marker::PhantomData }
+        Guard { domain: self, _not_send: PhantomData }
     }
 
     fn covers(self, guard: &Guard<'a>) -> bool {

@@ -14,6 +14,12 @@ const SCHEDULES_PAIRS: usize = 12_000;
 /// whenever they are refused; now and then the hook refuses a page too. In the end each mm gets
 /// every fragment that the other has not, and every page goes home. With so few pages each one
 /// wanders between the mms all the time.
+///
+/// It fails on most of what `churn` fails on, and on anything that leaves a free fragment where it
+/// cannot be found: a callback that gives up when the lock is held, a call that is not made for X.
+/// It is the quickest to find a page that came to another mm under a looker (a look outside a
+/// section, a taker that goes on from the page that it saw, both under the PCT walk). It does not
+/// find faults of the close, nor a head that goes before its last page is home.
 fn exhaust<const N: usize>() {
     let total = 1 + below(3);
     let world = World::<N>::new(total);

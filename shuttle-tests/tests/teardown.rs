@@ -40,6 +40,10 @@ fn go_on<'a, const N: usize>(world: &World<N>, mm: &Pool<'a, N>) {
 /// a second mm busy, which gets the first one's pages as soon as they are home. Some fragments were
 /// retired before, so calls are in flight when the mm goes, and some of its pages have fragments
 /// that were never used.
+///
+/// It fails on all that `churn` fails on. The PCT walk also finds a close that changes the word
+/// before it has unlinked the page, with which a node is written into a fragment that somebody
+/// got, and a look at the list's first page outside a section.
 fn drop_mm<const N: usize>() {
     let world = World::<N>::new(4);
     let (mm, other) = (world.mm(false), world.mm(false));
@@ -67,6 +71,12 @@ fn drop_mm<const N: usize>() {
 
 /// One thread closes an mm, or two do, from which the others still take. What they have taken stays
 /// theirs; afterwards nothing can be had, and nothing is listed.
+///
+/// Beyond what `drop_mm` finds, it fails when a closed mm lists a page again, and, under the PCT
+/// walk with pages of 16 fragments, when a page that the close took off the list goes home without
+/// its last grace period (somebody looked at it just before). That takes thousands of schedules. It
+/// does not find a head that goes before its last page is home, since its mms are there till the
+/// end, nor a give-back that drains without a grace period.
 fn close_mm<const N: usize>() {
     let world = World::<N>::new(4);
     let (mm, other) = (world.mm(false), world.mm(false));

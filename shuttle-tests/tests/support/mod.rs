@@ -9,6 +9,9 @@
 //! - shuttle prints the schedule itself. `shuttle::replay(scene, "...")` in place of the call of
 //!   [`explore`] runs just that one.
 //!
+//! A stray access that ends the process by a signal prints neither. Set `PTFRAG_SHUTTLE_SEED` to
+//! any number then, until it happens again.
+//!
 //! Both work because whatever a scene chooses, it chooses by `shuttle::rand`, and never by an
 //! address.
 //!

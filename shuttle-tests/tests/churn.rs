@@ -8,8 +8,8 @@ use support::{Domain, Held, Place, Pool, Walk, World, below, explore, pick, pick
 const THREADS: usize = 4;
 const OPS: usize = 8;
 /// Schedules of each test with pages of 16 fragments, and with pages of two.
-const SCHEDULES: usize = 20_000;
-const SCHEDULES_PAIRS: usize = 30_000;
+const SCHEDULES: usize = 50_000;
+const SCHEDULES_PAIRS: usize = 60_000;
 
 /// What the threads share.
 struct Scene<'a, const N: usize> {

@@ -7,8 +7,8 @@ use support::{Held, Walk, World, below, explore, pick_some};
 
 const THREADS: usize = 4;
 /// Schedules of each test with pages of 16 fragments, and with pages of two.
-const SCHEDULES: usize = 6_000;
-const SCHEDULES_PAIRS: usize = 12_000;
+const SCHEDULES: usize = 15_000;
+const SCHEDULES_PAIRS: usize = 25_000;
 
 /// Four threads take from two mms whatever there is, more than the source has, and free some of it
 /// whenever they are refused; now and then the hook refuses a page too. In the end each mm gets

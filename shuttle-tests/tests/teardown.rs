@@ -6,8 +6,8 @@ use shuttle::thread;
 use support::{Held, Place, Pool, Walk, World, below, explore, pick_some};
 
 /// Schedules of each test with pages of 16 fragments, and with pages of two.
-const SCHEDULES: usize = 12_000;
-const SCHEDULES_PAIRS: usize = 20_000;
+const SCHEDULES: usize = 60_000;
+const SCHEDULES_PAIRS: usize = 50_000;
 
 /// Frees the fragments of an mm that may be gone, in several portions, then a slot of it.
 fn free_late<'a, const N: usize>(

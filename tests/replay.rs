@@ -240,7 +240,7 @@ fn figures_of_recorded_traces() {
     let folder = Folder::new();
     let recorded = |name| {
         let path = format!("{}/traces/{name}.trace.gz", env!("CARGO_MANIFEST_DIR"));
-        folder.json(Path::new(&path), &["--exit", "last-table"])
+        folder.json(Path::new(&path), &[])
     };
     let peak_and_taken = |document: &Value, policy| {
         let [peak, _, taken, ..] = figures(document, policy);

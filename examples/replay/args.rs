@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
 use crate::{geometry::Geometry, trace::Level};
 
@@ -32,10 +32,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T", default_value_t = 0, conflicts_with = "threads")]
     pub(crate) grace_us: u64,
 
-    /// When an mm exits
-    #[arg(long, value_name = "WHEN", default_value = "pgd", conflicts_with = "threads")]
-    pub(crate) exit: Exit,
-
     /// Print one JSON document instead of tables
     #[arg(long)]
     pub(crate) json: bool,
@@ -48,18 +44,6 @@ pub(crate) struct Args {
     /// grace periods then last as long as they last
     #[arg(long)]
     pub(crate) threads: bool,
-}
-
-/// When an mm exits.
-///
-/// A few frees escaped the recorder and stand too late in its traces, so tables can outlive their
-/// `pgd` there, and the two rules differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Exit {
-    /// When its pgd is freed
-    Pgd,
-    /// Whenever its last replayed table is freed
-    LastTable,
 }
 
 impl Args {

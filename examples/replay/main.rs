@@ -144,7 +144,9 @@ fn single(
         let mut text = report::title(trace, &args.levels);
         text += &report::table(geometry, &outcomes);
         if !args.no_plot {
-            text += &format!("  Picture: {}\n", picture.display());
+            let here = std::env::current_dir().unwrap_or_default();
+            let shown = picture.strip_prefix(here).unwrap_or(&picture);
+            text += &format!("  Picture: {}\n", shown.display());
         }
         print(bar, &(text + "\n"))?;
     }
@@ -181,7 +183,7 @@ fn policies(
 ) -> Result<Vec<Outcome>, String> {
     let Geometry { frags, size } = geometry;
     let (mms, tables) = (trace.mms, trace.tables);
-    let rules = Rules { levels: &args.levels, grace: args.grace_us, exit: args.exit };
+    let rules = Rules { levels: &args.levels, grace: args.grace_us };
     Ok(vec![
         run::run(trace, rules, Plain::new(geometry.page()), bar)?,
         run::run(trace, rules, Powerpc::new(frags, size, mms, tables), bar)?,

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use indicatif::ProgressBar;
 
 use crate::{
-    args::Exit,
     policy::{Policy, Tally},
     trace::{Level, Op, Trace},
 };
@@ -95,7 +94,6 @@ pub(crate) struct Rules<'a> {
     pub(crate) levels: &'a [Level],
     /// The length of a grace period in microseconds.
     pub(crate) grace: u64,
-    pub(crate) exit: Exit,
 }
 
 /// Replays `trace` under `policy`.
@@ -114,6 +112,7 @@ pub(crate) fn run<P: Policy>(
         Driver { policy, grace: rules.grace, waiting: VecDeque::new(), curve: Curve::new(start) };
     let mut alive = vec![false; trace.tables];
     let mut tables_of = vec![0_u64; trace.mms];
+    let mut has_pgd = vec![true; trace.mms];
     let name = driver.policy.name();
 
     for chunk in trace.events.chunks(1024) {
@@ -134,11 +133,14 @@ pub(crate) fn run<P: Policy>(
                 }
                 _ => {}
             }
-            let exits = match rules.exit {
-                Exit::Pgd => (event.op, event.level) == (Op::Free, Level::Pgd),
-                Exit::LastTable => event.op == Op::Free && placed && tables_of[mm] == 0,
+            // An mm exits when its pgd is freed. The kernel frees it last; where a table's free stands
+            // behind it, that free escaped the recorder and stands too late, and the mm is there
+            // until then.
+            has_pgd[mm] = match (event.level, event.op) {
+                (Level::Pgd, op) => op == Op::Alloc,
+                _ => has_pgd[mm],
             };
-            if exits {
+            if event.op == Op::Free && !has_pgd[mm] && tables_of[mm] == 0 {
                 driver.policy.exit(mm);
             }
             driver.step(event.time);
@@ -186,7 +188,7 @@ mod tests {
     }
 
     fn plain(trace: &Trace, grace: u64) -> Outcome {
-        let rules = Rules { levels: &[Level::Pte], grace, exit: Exit::Pgd };
+        let rules = Rules { levels: &[Level::Pte], grace };
         run(trace, rules, Plain::new(4096), &ProgressBar::hidden()).unwrap()
     }
 

@@ -11,7 +11,7 @@ use std::{
 use loom::{
     cell::UnsafeCell,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
-    thread::ThreadId,
+    thread::{Thread, ThreadId},
 };
 use ptfrag::{MmHead, PageDesc, RawLock, RcuHead};
 
@@ -46,6 +46,7 @@ struct Oracle {
     heads: Vec<Place>,
     threads: Vec<(ThreadId, usize)>,
     locks: Vec<*const Watched>,
+    waiters: Vec<Thread>,
     next_slot: usize,
 }
 
@@ -82,6 +83,7 @@ impl Stage {
             heads: Vec::new(),
             threads: vec![(loom::thread::current().id(), 0)],
             locks: Vec::new(),
+            waiters: Vec::new(),
             next_slot: 1,
         };
         let stage = Box::leak(Box::new(Self {
@@ -197,6 +199,17 @@ impl Stage {
         if !locks.contains(&ptr::from_ref(lock)) {
             locks.push(lock);
         }
+    }
+
+    /// A thread is about to park, waiting for some lock.
+    pub fn wait(&self, thread: Thread) {
+        self.oracle.borrow_mut().waiters.push(thread);
+    }
+
+    /// A lock has been released.
+    pub fn wake(&self) {
+        let waiters = std::mem::take(&mut self.oracle.borrow_mut().waiters);
+        waiters.iter().for_each(Thread::unpark);
     }
 
     /// The lock that was the `nth` to be taken for the first time.

@@ -1,7 +1,19 @@
-//! One model for each happens-before edge of DESIGN section 4.
+//! One model for each happens-before edge (DESIGN section 4). Two threads each, exhaustive; every one
+//! of them fails with a race when the ordering that it names is weakened.
+
 mod support;
 use support::*;
 
+/// The hook writes to a fragment, then a taker does.
+///
+/// ```text
+/// setup   page F = {3} listed, P = {0}
+/// callback                        taker
+/// hook writes 0; CAS 0 -> F       take 0 or the host, and write it
+/// ```
+///
+/// Fails when the callback's exchange (`install` in `apply`) is not Release, or that of the taker not
+/// Acquire: in `take_first`, or in `take_listed`.
 #[test]
 fn callback_before_take() {
     explore::<256>("callback_before_take", 2, 1, || {
@@ -16,6 +28,16 @@ fn callback_before_take() {
     });
 }
 
+/// An owner writes to a fragment and gives it back, then a taker writes.
+///
+/// ```text
+/// setup   page F = {3} listed, 0 used
+/// giver                           taker
+/// write 0; CAS 0 -> F             take 0 or the host, and write it
+/// ```
+///
+/// Fails when the exchange of the give-back is not Release, or the taker's in `take_listed` not
+/// Acquire.
 #[test]
 fn give_back_before_take() {
     explore::<256>("give_back_before_take", 2, 1, || {
@@ -32,6 +54,16 @@ fn give_back_before_take() {
     });
 }
 
+/// A fragment is retired behind another's call, so that no call of its own brings the edge.
+///
+/// ```text
+/// setup   page F = {3} listed, P = {0}, 1 used
+/// retirer                         other
+/// write 1; CAS 1 -> X             grace period: 0 -> F, 1 -> P; grace period: hook writes 1
+/// ```
+///
+/// Fails when the exchange of `retire` is not Release, and when it is not Acquire: where it finds P
+/// empty it queues the head that the callback's RCU has just read.
 #[test]
 fn retire_before_its_callback() {
     explore::<256>("retire_before_its_callback", 2, 1, || {
@@ -50,6 +82,16 @@ fn retire_before_its_callback() {
     });
 }
 
+/// One thread gives a fragment back, another retires the last one and brings the page home, and the
+/// source writes to all of it.
+///
+/// ```text
+/// setup   0, 1 used; page unlisted
+/// giver                           other
+/// write 0; CAS 0 -> F, link       retire 1; grace periods: DRAIN, release; put writes the page
+/// ```
+///
+/// Fails when the page is released without having acquired the give-back.
 #[test]
 fn use_before_release() {
     explore::<128>("use_before_release", 2, 1, || {
@@ -67,6 +109,15 @@ fn use_before_release() {
     });
 }
 
+/// One thread fetches a page and lists it, another finds it through the list head.
+///
+/// ```text
+/// setup   an mm without pages
+/// first                           second
+/// make the descriptor; link       enter; first; load word; CAS
+/// ```
+///
+/// Fails when the list head's store in `push` or its load in `first` is Relaxed.
 #[test]
 fn fresh_page_before_a_looker() {
     explore::<256>("fresh_page_before_a_looker", 2, 1, || {

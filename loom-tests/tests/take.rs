@@ -1,7 +1,20 @@
-//! Takers against takers, and against what comes back meanwhile.
+//! Takers against takers, and against a callback that links (rules 1 and 2).
+
 mod support;
 use support::*;
 
+/// Two takers and the last two fragments: one gets the plain one without the lock, the other finds
+/// nothing but the host and takes it under the lock, which unlinks the page.
+///
+/// ```text
+/// setup   page F = {2, 3} listed, host 3
+/// first                           second
+/// enter; CAS F = {3}; leave       enter; only the host: leave
+///                                 lock; CAS F = {}; unlink; unlock
+/// ```
+///
+/// Rule 2. Two threads, exhaustive. Fails with a corrupt list, or with a fragment handed out twice,
+/// when `Word::take` takes the host too.
 #[test]
 fn two_takers_and_the_last_two() {
     explore::<256>("two_takers_and_the_last_two", 2, 1, || {
@@ -18,6 +31,17 @@ fn two_takers_and_the_last_two() {
     });
 }
 
+/// A callback puts page Q on the list while a taker takes the host of page R and unlinks it.
+///
+/// ```text
+/// setup   Q: P = {0}, 1 used; R: F = {1} listed, 0 used
+/// callback                        taker
+/// try the lock; CAS F = {0}       enter; only the host: leave
+/// link Q before R; unlock         lock; take the first page's host; unlink; unlock
+/// ```
+///
+/// Rule 1. Two threads, exhaustive. Fails with a race on the nodes when the callback links without
+/// the lock.
 #[test]
 fn last_fragment_against_a_link() {
     explore::<128>("last_fragment_against_a_link", 2, 2, || {

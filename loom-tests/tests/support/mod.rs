@@ -30,7 +30,7 @@ mod stage;
 
 pub use lock::Watched;
 pub use pages::{Hooked, Pages};
-pub use rcu::{ModelRcu, try_grace_period};
+pub use rcu::{ModelRcu, grace_period, try_grace_period};
 pub use shadow::Shadow;
 pub use stage::Stage;
 

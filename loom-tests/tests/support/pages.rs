@@ -41,6 +41,7 @@ unsafe impl<const PAGE: usize> PageSource for Pages<PAGE> {
             let got = home.compare_exchange(true, false, Ordering::Acquire, Ordering::Relaxed);
             if got.is_ok() {
                 stage.page_out(index, self.mm);
+                stage.make_desc(index);
                 write_all(stage.page(index), PAGE);
                 return Ok(stage.desc(index));
             }

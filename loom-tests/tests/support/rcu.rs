@@ -77,8 +77,13 @@ fn push(head: NonNull<RcuHead>) {
     }
 }
 
-/// Runs what is queued, if no other thread is inside a section. The caller is in none.
-pub fn try_grace_period() -> bool {
+/// What a grace period has passed for: its callbacks are due, and may be late.
+#[must_use]
+pub struct Due(*mut RcuHead);
+
+/// Waits for nobody: if no other thread is inside a section, a grace period has passed for what is
+/// queued. The caller is in none.
+pub fn grace_period() -> Option<Due> {
     let stage = Stage::get();
     let mine = stage.my_slot();
     // Acquire pairs with the Release in `push`: the callers before the callbacks.
@@ -88,19 +93,37 @@ pub fn try_grace_period() -> bool {
             // Acquire: the sections that have ended. Release: the calls, to those that begin.
             slot == mine || inside.fetch_add(0, Ordering::AcqRel) == 0
         });
+    if quiet {
+        return Some(Due(batch));
+    }
     while let Some(head) = NonNull::new(batch) {
         // SAFETY: descriptors, and the heads in them, outlive the execution's threads.
         let fields = unsafe { head.as_ref() };
         // SAFETY: the batch is ours.
         batch = unsafe { fields.next() };
-        if !quiet {
-            push(head);
-            continue;
-        }
-        // SAFETY: as above.
-        let Some(func) = (unsafe { fields.func() }) else { panic!("a head without a function") };
-        // SAFETY: queued with this function, and its grace period is over.
-        unsafe { func(head) };
+        push(head);
     }
-    quiet
+    None
+}
+
+impl Due {
+    /// Runs the callbacks.
+    pub fn run(self) {
+        let mut batch = self.0;
+        while let Some(head) = NonNull::new(batch) {
+            // SAFETY: descriptors, and the heads in them, outlive the execution's threads.
+            let fields = unsafe { head.as_ref() };
+            // SAFETY: the batch is ours.
+            batch = unsafe { fields.next() };
+            // SAFETY: as above.
+            let func = unsafe { fields.func() }.expect("a head without a function");
+            // SAFETY: queued with this function, and its grace period is over.
+            unsafe { func(head) };
+        }
+    }
+}
+
+/// Runs what is queued, unless another thread is inside a section; says whether it did.
+pub fn try_grace_period() -> bool {
+    grace_period().map(Due::run).is_some()
 }

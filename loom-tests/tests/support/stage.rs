@@ -2,7 +2,7 @@
 
 use std::{
     alloc::{self, Layout},
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, UnsafeCell as StdCell},
     mem::MaybeUninit,
     ptr,
     ptr::NonNull,
@@ -43,6 +43,7 @@ struct Place {
 struct Oracle {
     frags: Vec<Life>,
     owners: Vec<Option<usize>>,
+    made: Vec<bool>,
     heads: Vec<Place>,
     threads: Vec<(ThreadId, usize)>,
     locks: Vec<*const Watched>,
@@ -55,7 +56,7 @@ pub struct Stage {
     size: usize,
     memory: NonNull<u8>,
     layout: Layout,
-    descs: Box<[PageDesc]>,
+    descs: Box<[StdCell<MaybeUninit<PageDesc>>]>,
     /// Which pages are at the source.
     pub home: Box<[AtomicBool]>,
     /// How many sections each thread is in.
@@ -80,6 +81,7 @@ impl Stage {
         let oracle = Oracle {
             frags: vec![Life::Idle; pages * size / SIZE],
             owners: vec![None; pages],
+            made: vec![false; pages],
             heads: Vec::new(),
             threads: vec![(loom::thread::current().id(), 0)],
             locks: Vec::new(),
@@ -90,7 +92,7 @@ impl Stage {
             size,
             memory,
             layout,
-            descs: (0..pages).map(|_| PageDesc::new()).collect(),
+            descs: (0..pages).map(|_| StdCell::new(MaybeUninit::uninit())).collect(),
             home: (0..pages).map(|_| AtomicBool::new(true)).collect(),
             slots: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             queue: AtomicPtr::new(ptr::null_mut()),
@@ -142,7 +144,16 @@ impl Stage {
     }
 
     pub fn desc(&self, index: usize) -> NonNull<PageDesc> {
-        NonNull::from(&self.descs[index])
+        NonNull::from(&self.descs[index]).cast()
+    }
+
+    /// Makes a page's descriptor when it is first handed out, as a source that grows does. loom
+    /// reports whoever looks at it without that being ordered before.
+    pub fn make_desc(&self, index: usize) {
+        if !std::mem::replace(&mut self.oracle.borrow_mut().made[index], true) {
+            // SAFETY: nobody has been told of the descriptor yet.
+            unsafe { self.desc(index).write(PageDesc::new()) };
+        }
     }
 
     pub fn index(&self, page: NonNull<PageDesc>) -> usize {
@@ -238,7 +249,10 @@ impl Stage {
         assert_eq!(owner, Some(mm), "page {index} is not this mm's to give back");
         let frags = self.size / SIZE;
         let lives = &oracle.frags[index * frags..][..frags];
-        assert!(lives.iter().all(|life| *life == Life::Idle), "page {index} went home as {lives:?}");
+        assert!(
+            lives.iter().all(|life| *life == Life::Idle),
+            "page {index} went home as {lives:?}"
+        );
     }
 
     fn turn(&self, frag: NonNull<u8>, from: Life, to: Life) {

@@ -117,3 +117,28 @@ fn close_against_a_looker() {
         drop(b.end());
     });
 }
+
+/// A callback wants to link its page while the mm is closed; afterwards nothing is to be had.
+///
+/// ```text
+/// setup   P = {0}, 1 used; page unlisted
+/// closer                          other
+/// lock; closed; unlink; unlock    grace period: try the lock; F = {0}: link, or closed: leave it
+/// ```
+///
+/// Section 2, "close". Two threads, exhaustive. Fails when `is_open` always says yes: the callback
+/// then lists a page of a closed mm, and it can be taken.
+#[test]
+fn closed_mm_lists_nothing() {
+    explore::<128>("closed_mm_lists_nothing", 2, 1, || {
+        let mm: Shared<Mm2> = Shared::new(mm());
+        let [first, last] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
+        retire(first);
+        let other = spawn(try_grace_period);
+        mm.close();
+        other.join().unwrap();
+        assert!(take(&mm, 0).is_none(), "a closed mm gave a fragment");
+        give_back(last);
+        drop(mm.end());
+    });
+}

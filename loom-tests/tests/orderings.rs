@@ -12,7 +12,7 @@ use support::*;
 /// hook writes 0; CAS 0 -> F       take 0 or the host, and write it
 /// ```
 ///
-/// Fails when the callback's exchange (`install` in `apply`) is not Release, or that of the taker not
+/// Fails when the callback's exchange in `apply` is not Release, or that of the taker not
 /// Acquire: in `take_first`, or in `take_listed`.
 #[test]
 fn callback_before_take() {
@@ -127,6 +127,34 @@ fn fresh_page_before_a_looker() {
             retire(frag);
         }
         other.join().unwrap().into_iter().for_each(retire);
+        drop(mm.end());
+    });
+}
+
+/// The list's first page is unlinked, and a looker finds the second one in its place, whose
+/// descriptor is new.
+///
+/// ```text
+/// setup   X: 0, 1 used; unlisted
+/// first                           second
+/// make Y; link Y; give X 1 back   enter; first; load word; CAS, or under the lock
+/// link X; take X 1; unlink X
+/// ```
+///
+/// Fails when the list head's store in `unlink` is Relaxed.
+#[test]
+fn unlink_before_a_looker() {
+    explore::<128>("unlink_before_a_looker", 2, 2, || {
+        let mm: Shared<Mm2> = Shared::new(mm());
+        let [first, second] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
+        let other = spawn(move || {
+            let fresh = take(&mm, 0);
+            give_back(second);
+            [fresh, take(&mm, 0)]
+        });
+        let found = take(&mm, 0);
+        let theirs = other.join().unwrap();
+        theirs.into_iter().flatten().chain(found).chain([first]).for_each(retire);
         drop(mm.end());
     });
 }

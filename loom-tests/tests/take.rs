@@ -56,3 +56,29 @@ fn last_fragment_against_a_link() {
         drop(mm.end());
     });
 }
+
+/// A fragment above the host comes back while a taker is at the page: HOST stays where the node is.
+///
+/// ```text
+/// setup   page F = {1} listed, host 1; P = {3}; 0, 2 used
+/// callback                        taker
+/// hook writes 3; CAS F = {1, 3}   take 3; or under the lock the host 1, and unlink
+/// ```
+///
+/// Rule 2. Two threads, exhaustive. Fails with a corrupt list when a callback on a listed page
+/// chooses the highest free fragment as the host anew.
+#[test]
+fn host_stays() {
+    explore::<256>("host_stays", 2, 1, || {
+        let mm: Shared<Mm4> = Shared::new(mm());
+        let [a, b, c, d] = [0; 4].map(|_| take(&mm, 0).unwrap());
+        give_back(b);
+        retire(d);
+        let other = spawn(move || take(&mm, 0).unwrap());
+        try_grace_period();
+        let frag = other.join().unwrap();
+        let more = take(&mm, 0);
+        [a, c, frag].into_iter().chain(more).for_each(retire);
+        drop(mm.end());
+    });
+}

@@ -7,7 +7,7 @@
 //! reclaim too many, a page or an mm's head that never came home.
 
 // Every test binary compiles this module and uses a part of it.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 use std::{
     ops::Deref,

@@ -2,7 +2,7 @@
 
 use std::{
     alloc::{self, Layout},
-    cell::{Cell, RefCell, UnsafeCell as StdCell},
+    cell::{Cell, RefCell},
     mem::MaybeUninit,
     ptr,
     ptr::NonNull,
@@ -56,7 +56,7 @@ pub struct Stage {
     size: usize,
     memory: NonNull<u8>,
     layout: Layout,
-    descs: Box<[StdCell<MaybeUninit<PageDesc>>]>,
+    descs: Box<[std::cell::UnsafeCell<MaybeUninit<PageDesc>>]>,
     /// Which pages are at the source.
     pub home: Box<[AtomicBool]>,
     /// How many sections each thread is in.
@@ -92,7 +92,7 @@ impl Stage {
             size,
             memory,
             layout,
-            descs: (0..pages).map(|_| StdCell::new(MaybeUninit::uninit())).collect(),
+            descs: (0..pages).map(|_| std::cell::UnsafeCell::new(MaybeUninit::uninit())).collect(),
             home: (0..pages).map(|_| AtomicBool::new(true)).collect(),
             slots: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             queue: AtomicPtr::new(ptr::null_mut()),

@@ -1,0 +1,129 @@
+//! An RCU that gives the contract's happens-before edges and as little more as possible.
+//!
+//! A section raises and lowers its thread's own slot; a grace period takes what is queued, and then
+//! visits every slot by a read-modify-write. That gives a section that has ended to the callback
+//! (Release, Acquire), and what came before `call` to a section that begins later (Release,
+//! Acquire), and nothing between two readers or two callers. There are no SeqCst fences: one of
+//! them hides a missing Acquire in the protocol.
+//!
+//! A grace period is an attempt. Where a reader is inside it gives up, so nothing waits and
+//! models stay small.
+
+use std::{marker::PhantomData, ptr, ptr::NonNull};
+
+use loom::sync::atomic::Ordering;
+use ptfrag::{Rcu, RcuFn, RcuHead};
+
+use super::Stage;
+
+/// The handle; the state is the stage's.
+#[derive(Clone, Copy)]
+pub struct ModelRcu;
+
+/// A read-side section.
+pub struct Section {
+    slot: usize,
+    stays: PhantomData<*const ()>,
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // Release: the section before the callback.
+            Stage::get().slots[self.slot].fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+// SAFETY: callbacks run in `try_grace_period` alone, which gives the edges as said above, and
+// which a model calls outside sections and locks. A head is linked through its own pointer, and is
+// not touched after it was queued, nor after its function has started.
+unsafe impl Rcu for ModelRcu {
+    type Guard = Section;
+
+    fn read(self) -> Section {
+        let slot = Stage::with(Stage::my_slot);
+        // Acquire: what came before the calls of a grace period that has passed this slot.
+        Stage::get().slots[slot].fetch_add(1, Ordering::Acquire);
+        Section { slot, stays: PhantomData }
+    }
+
+    fn covers(self, _: &Section) -> bool {
+        true
+    }
+
+    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+        // SAFETY: the caller gave us the head.
+        let fields = unsafe { head.as_ref() };
+        // SAFETY: as above.
+        unsafe { fields.set_func(func) };
+        push(head);
+    }
+}
+
+/// Queues a head. Only Release, so that callers see nothing of each other.
+fn push(head: NonNull<RcuHead>) {
+    // SAFETY: the head is ours until it is queued.
+    let fields = unsafe { head.as_ref() };
+    let queue = &Stage::get().queue;
+    let mut first = ptr::null_mut();
+    loop {
+        // SAFETY: as above.
+        unsafe { fields.set_next(first) };
+        match queue.compare_exchange(first, head.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(seen) => first = seen,
+        }
+    }
+}
+
+/// What a grace period has passed for: its callbacks are due, and may be late.
+#[must_use]
+pub struct Due(*mut RcuHead);
+
+/// Waits for nobody: if no other thread is inside a section, a grace period has passed for what is
+/// queued. The caller is in none.
+pub fn grace_period() -> Option<Due> {
+    let stage = Stage::get();
+    let mine = stage.my_slot();
+    // Acquire pairs with the Release in `push`: the callers before the callbacks.
+    let mut batch = stage.queue.swap(ptr::null_mut(), Ordering::Acquire);
+    let quiet = batch.is_null()
+        || stage.slots.iter().enumerate().all(|(slot, inside)| {
+            // Acquire: the sections that have ended. Release: the calls, to those that begin.
+            slot == mine || inside.fetch_add(0, Ordering::AcqRel) == 0
+        });
+    if quiet {
+        return Some(Due(batch));
+    }
+    while let Some(head) = NonNull::new(batch) {
+        // SAFETY: descriptors, and the heads in them, outlive the execution's threads.
+        let fields = unsafe { head.as_ref() };
+        // SAFETY: the batch is ours.
+        batch = unsafe { fields.next() };
+        push(head);
+    }
+    None
+}
+
+impl Due {
+    /// Runs the callbacks.
+    pub fn run(self) {
+        let mut batch = self.0;
+        while let Some(head) = NonNull::new(batch) {
+            // SAFETY: descriptors, and the heads in them, outlive the execution's threads.
+            let fields = unsafe { head.as_ref() };
+            // SAFETY: the batch is ours.
+            batch = unsafe { fields.next() };
+            // SAFETY: as above.
+            let func = unsafe { fields.func() }.expect("a head without a function");
+            // SAFETY: queued with this function, and its grace period is over.
+            unsafe { func(head) };
+        }
+    }
+}
+
+/// Runs what is queued, unless another thread is inside a section; says whether it did.
+pub fn try_grace_period() -> bool {
+    grace_period().map(Due::run).is_some()
+}

@@ -32,36 +32,46 @@
 //! | close | LISTED cleared on every page | unlink; drain what is all free |
 //!
 //! # The rules
+//! Each is there because somebody got it wrong before, or because a model fails without it.
 //! 1. *A transition that changes LISTED is made under the mm's lock, its link or unlink in the same
 //!    hold; every other takes no lock.* So "put on the list" and "take off" cannot be carried out in the
 //!    wrong order. Who needs the lock starts over from the head of the list: the page seen before it
 //!    may be another mm's by now.
 //! 2. *The host is the last fragment of a listed page to be taken, and stays the host while the page is
 //!    listed.* Its node is wiped before the fragment is handed out.
-//! 3. *One RCU head per page, at most one call in flight.* Nothing allocates on the way back.
-//! 4. *What is retired during a grace period waits for the next one.* With a single pending mask the
-//!    callback would also free what was retired after its grace period began (the first sketch, of
-//!    2 June 2023, had this fault).
+//! 3. *One RCU head per page, at most one call in flight.*
+//! 4. *What is retired during a grace period waits for the next one* (X). With a single pending mask the
+//!    callback would also free what was retired after its grace period began: the sketch of 2 June 2023
+//!    had this fault.
 //! 5. *Nothing is written into a retired fragment before its grace period is over*: readers may still
-//!    walk it. (A patch for s390 of 5 June 2023 put its list node there and passed its tests.)
+//!    walk it. A patch for s390 of 5 June 2023 put its list node there and passed its tests.
 //! 6. *A page leaves the list first and is drained after; it is released only after a whole grace period
 //!    that began after it left.* So a taker may look at the first page without the lock, inside a
-//!    read-side section: whatever it sees there is still this mm's page.
-//! 7. *The order of word and list.* When the last free fragment is taken and when a page drains, the word
-//!    is changed first, for the change may not happen after all; the fragment in hand, or the drain's
-//!    call, then keeps the page until it is unlinked. When an mm closes, the page is unlinked first:
-//!    once LISTED is clear, the others can bring it to its release without the lock.
-//! 8. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for each
+//!    read-side section: whatever it sees there is still this mm's page. When the last free fragment is
+//!    taken and when a page drains, the word is changed first, since the change may not come off; the
+//!    fragment in hand, or the drain's call, keeps the page until it is unlinked. When an mm closes, the
+//!    page is unlinked first: once LISTED is clear, others can bring it to its release without the lock.
+//! 7. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for each
 //!    retired fragment and never for one that was given back.
+//! 8. *A page is released by exactly one thread, which touches neither page nor descriptor afterwards*,
+//!    and nobody else has list work left on it then.
 //! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page source.* The crate's own
 //!    sections never run callbacks, nor is the source called inside one.
-//! 10. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a closed
+//! 10. *Freeing never allocates and never fails.*
+//! 11. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a closed
 //!     mm are changed without the lock, since the change may let the head go.
-//! 11. *A callback never waits.* It tries the lock, and if somebody holds it comes again after another
-//!     grace period, with the word unchanged; `reclaim` is not run twice.
-//! 12. *A bug that memory safety rests on is a panic* that names page, fragment and word, before anything
+//! 12. *No grace period is skipped when an mm closes* with fragments that were never used beside others
+//!     that wait (Linux commit fda4d71651f7): who looked just before the close may still be looking.
+//! 13. *A bug that memory safety rests on is a panic* that names page, fragment and word, before anything
 //!     has changed: a double free, a pointer that is no fragment, another mm's fragment, an overwritten
 //!     list node.
+//! 14. *Listed means usable*: no page stands on the list from which nothing can be taken.
+//! 15. *A callback never waits.* It tries the lock, and if somebody holds it comes again after another
+//!     grace period, with the word unchanged; `reclaim` is not run twice.
+//! 16. *A queued head can be run by any thread*, for everybody's fragments on its page wait for it.
+//! 17. *Whoever queues a head has acquired the page's word*: the call comes after all that others did to
+//!     make it necessary, be it unpublishing what they retired into X, unlinking the page, or reading
+//!     this very head in the last callback.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.

@@ -21,7 +21,7 @@ use support::*;
 ///                       writes 0                         leave
 /// ```
 ///
-/// Rule 4, with section 4's "a reader's last access before the callback".
+/// Rules 4 and 17.
 #[test]
 fn unpublished_before_the_promotion() {
     explore::<128>("unpublished_before_the_promotion", 3, 1, || {
@@ -61,7 +61,7 @@ fn unpublished_before_the_promotion() {
 ///                       b takes the page, lists it       CAS, or start over
 /// ```
 ///
-/// Rule 6, after close. The flag says in which order the two came, and orders nothing.
+/// Rules 6, 12 and 17. The flag says in which order the two came, and orders nothing.
 #[test]
 fn unlinked_before_the_drain() {
     explore::<256>("unlinked_before_the_drain", 3, 1, || {

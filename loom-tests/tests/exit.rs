@@ -126,7 +126,7 @@ fn close_against_a_looker() {
 /// lock; closed; unlink; unlock    grace period: try the lock; F = {0}: link, or closed: leave it
 /// ```
 ///
-/// Section 2, "close". Two threads, exhaustive. Fails when `is_open` always says yes: the callback
+/// The transition *close*. Two threads, exhaustive. Fails when `is_open` always says yes: the callback
 /// then lists a page of a closed mm, and it can be taken.
 #[test]
 fn closed_mm_lists_nothing() {

@@ -1,4 +1,4 @@
-//! The happens-before edges (DESIGN section 4), one to a model. Two threads each, exhaustive; each
+//! The happens-before edges, one to a model. Two threads each, exhaustive; each
 //! says which weakened ordering it reports as a race, and which it does not.
 
 mod support;

@@ -62,8 +62,8 @@ fn give_back_before_take() {
 /// write 1; CAS 1 -> X             grace period: 0 -> F, 1 -> P; grace period: hook writes 1
 /// ```
 ///
-/// Fails when the exchange of `retire` is not Release, and when it is not Acquire: where it finds P
-/// empty it queues the head that the callback's RCU has just read.
+/// Rule 17. Fails when the exchange of `retire` is not Release, and when `queue` does not acquire the
+/// word: where `retire` finds P empty it queues the head that the callback's RCU has just read.
 #[test]
 fn retire_before_its_callback() {
     explore::<256>("retire_before_its_callback", 2, 1, || {
@@ -91,7 +91,7 @@ fn retire_before_its_callback() {
 /// write 0; CAS 0 -> F, link       retire 1; grace periods: DRAIN, release; put writes the page
 /// ```
 ///
-/// Does not fail when the callback acquires nothing, since its own later exchanges order it here;
+/// Does not fail when `queue` does not acquire the word, since the lock orders it here;
 /// `close_against_the_last_retire` does. It fails with a race on the node when the page's call is
 /// queued before the unlink.
 #[test]

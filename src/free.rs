@@ -7,16 +7,17 @@
 use core::{convert::Infallible, ptr::NonNull};
 
 use crate::{
+    apply::{Wait, apply},
     embed::Embed,
     head::{MmHead, Pin, queue},
     hooks::Hooks,
     mask::Mask,
-    misuse::{bad_link, not_used},
+    misuse::not_used,
     page::PageDesc,
     rcu::RcuHead,
     source::PageSource,
     sync::Ordering,
-    word::{ListOp, NotUsed, Step, Word},
+    word::{NotUsed, Word},
 };
 
 /// Fragments of one page that somebody owns.
@@ -135,96 +136,6 @@ unsafe extern "C" fn settle<const FRAGS: usize, const SIZE: usize, E: Embed>(
         }
         Ok(Some(_)) => {}
         Err((never, _)) => match never {},
-    }
-}
-
-/// Whether a transition may wait for the lock.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    ForLock,
-    Never,
-}
-
-/// Carries out a transition on a page's word, with its list work. `None`: it needs the lock, which
-/// somebody holds, and nothing has changed.
-///
-/// A change of LISTED is made under the lock, together with the link or unlink; every other change
-/// without it, in particular every one of a closed mm, whose head the change may let go.
-///
-/// # Safety
-/// The page is out and stays out until the transition is made.
-unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
-    page: NonNull<PageDesc>,
-    wait: Wait,
-    transition: impl Fn(Word<FRAGS>, bool) -> Result<Step<FRAGS>, M>,
-) -> Result<Option<Step<FRAGS>>, (M, u64)> {
-    // SAFETY: descriptors are type-stable.
-    let word = unsafe { &page.as_ref().word };
-    // Release pairs with the Acquire of the next taker, and of `queue` before the page's release:
-    // what the caller did to the fragments, or its hook, happens before.
-    let install = |now: u64, step: &Step<FRAGS>| {
-        word.compare_exchange_weak(now, step.word.bits(), Ordering::Release, Ordering::Relaxed)
-    };
-    let mut open = true;
-    let mut now = word.load(Ordering::Relaxed);
-    loop {
-        let step = transition(Word::from_bits(now), open).map_err(|misuse| (misuse, now))?;
-        if step.list == ListOp::Keep {
-            match install(now, &step) {
-                Ok(_) => return Ok(Some(step)),
-                Err(seen) => {
-                    now = seen;
-                    continue;
-                }
-            }
-        }
-        // SAFETY: the page, which the transition has not been made for, pins its mm's head.
-        let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
-        // SAFETY: as above.
-        let head = unsafe { pinned.as_ref() };
-        if wait == Wait::ForLock {
-            head.lock();
-        } else if !head.try_lock() {
-            return Ok(None);
-        }
-        // SAFETY: under the lock.
-        open = unsafe { head.is_open() };
-        now = word.load(Ordering::Relaxed);
-        let mut done = None;
-        let mut intact = true;
-        while let Ok(step) = transition(Word::from_bits(now), open) {
-            let list = head.list();
-            intact = step.list != ListOp::Unlink
-                // SAFETY: under the lock a listed page is on the list.
-                || unsafe { list.check(&head.source, page, Word::from_bits(now)) }.is_ok();
-            if step.list == ListOp::Keep || !intact {
-                break;
-            }
-            match install(now, &step) {
-                Ok(_) => {
-                    match step.list {
-                        // SAFETY: the word was installed in this lock hold.
-                        ListOp::Link => unsafe { list.push(&head.source, page, step.word) },
-                        // The word goes first, as in a take of the last fragment; DRAIN keeps the
-                        // page until we have queued its call.
-                        // SAFETY: checked above; a draining page's host is nobody's.
-                        _ => unsafe { list.unlink(&head.source, page, Word::from_bits(now)) },
-                    }
-                    done = Some(step);
-                    break;
-                }
-                Err(seen) => now = seen,
-            }
-        }
-        // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
-        // nothing was changed, or the page drains and is still ours: then the page is the pin.
-        unsafe { MmHead::unlock(pinned) };
-        if !intact {
-            bad_link::<FRAGS, E::Source>(&head.source, page);
-        }
-        if done.is_some() {
-            return Ok(done);
-        }
     }
 }
 

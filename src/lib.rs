@@ -112,6 +112,7 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod apply;
 mod close;
 #[cfg(feature = "std")]
 mod domain;

@@ -1,0 +1,121 @@
+//! Carrying a transition out: the word by compare-and-swap, and the list under the lock where it is
+//! concerned.
+
+use core::ptr::NonNull;
+
+use crate::{
+    embed::Embed,
+    head::MmHead,
+    list::BadLink,
+    misuse::bad_link,
+    page::PageDesc,
+    sync::{AtomicU64, Ordering},
+    word::{ListOp, Step, Word},
+};
+
+/// Whether a transition may wait for the lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    ForLock,
+    Never,
+}
+
+/// Carries out a transition on a page's word, with its list work. `None`: it needs the lock, which
+/// somebody holds, and nothing has changed.
+///
+/// A change of LISTED is made under the lock, together with the link or unlink; every other change
+/// without it, in particular every one of a closed mm, whose head the change may let go.
+///
+/// # Safety
+/// The page is out and stays out until the transition is made.
+pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
+    page: NonNull<PageDesc>,
+    wait: Wait,
+    transition: impl Fn(Word<FRAGS>, bool) -> Result<Step<FRAGS>, M>,
+) -> Result<Option<Step<FRAGS>>, (M, u64)> {
+    // SAFETY: descriptors are type-stable.
+    let word = unsafe { &page.as_ref().word };
+    let mut open = true;
+    let mut now = word.load(Ordering::Relaxed);
+    loop {
+        let step = transition(Word::from_bits(now), open).map_err(|misuse| (misuse, now))?;
+        if step.list == ListOp::Keep {
+            match install(word, now, step) {
+                Ok(()) => return Ok(Some(step)),
+                Err(seen) => now = seen,
+            }
+            continue;
+        }
+        // SAFETY: the page, which the transition has not been made for, pins its mm's head.
+        let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+        // SAFETY: as above.
+        let head = unsafe { pinned.as_ref() };
+        match wait {
+            Wait::ForLock => head.lock(),
+            Wait::Never if head.try_lock() => {}
+            Wait::Never => return Ok(None),
+        }
+        // SAFETY: under the lock.
+        open = unsafe { head.is_open() };
+        // SAFETY: under the lock.
+        let done = unsafe { head.apply_locked(page, |word| transition(word, open)) };
+        // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
+        // nothing was changed, or the page drains and is still ours: then the page is the pin.
+        unsafe { MmHead::unlock(pinned) };
+        match done {
+            Ok(Some(step)) => return Ok(Some(step)),
+            Ok(None) => now = word.load(Ordering::Relaxed),
+            Err(BadLink) => bad_link::<FRAGS, E::Source>(&head.source, page),
+        }
+    }
+}
+
+/// Changes the word; gives what stands there instead if it has changed meanwhile.
+///
+/// Release pairs with the Acquire of the next taker, and of `queue` before the page's release: what
+/// the caller did to the fragments, or its hook, happens before.
+fn install<const FRAGS: usize>(word: &AtomicU64, now: u64, step: Step<FRAGS>) -> Result<(), u64> {
+    word.compare_exchange_weak(now, step.word.bits(), Ordering::Release, Ordering::Relaxed)
+        .map(drop)
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// The part of [`apply`] under the lock: the word and the list. `None`, and nothing is changed,
+    /// when the list is not concerned any more.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and the page is this mm's until the transition is made.
+    unsafe fn apply_locked<M>(
+        &self,
+        page: NonNull<PageDesc>,
+        transition: impl Fn(Word<FRAGS>) -> Result<Step<FRAGS>, M>,
+    ) -> Result<Option<Step<FRAGS>>, BadLink> {
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        while let Ok(step) = transition(Word::from_bits(now)) {
+            match step.list {
+                ListOp::Keep => break,
+                ListOp::Link => {}
+                // SAFETY: under the lock a listed page is on the list.
+                ListOp::Unlink => unsafe {
+                    self.list().check(&self.source, page, Word::from_bits(now))?;
+                },
+            }
+            let Err(seen) = install(word, now, step) else {
+                if step.list == ListOp::Link {
+                    // SAFETY: the word was installed in this lock hold.
+                    unsafe { self.list().push(&self.source, page, step.word) };
+                } else {
+                    // The word goes first, as in a take of the last fragment; DRAIN keeps the page
+                    // until its call is queued.
+                    // SAFETY: checked above; a draining page's host is nobody's.
+                    unsafe { self.list().unlink(&self.source, page, Word::from_bits(now)) };
+                }
+                return Ok(Some(step));
+            };
+            now = seen;
+        }
+        Ok(None)
+    }
+}

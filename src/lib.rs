@@ -113,6 +113,8 @@ extern crate std;
 struct Readme;
 
 mod apply;
+#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
+mod builtin;
 mod close;
 #[cfg(feature = "std")]
 mod domain;
@@ -136,11 +138,11 @@ mod sync;
 mod take;
 pub mod word;
 
+#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
+pub use builtin::Std;
 #[cfg(feature = "std")]
 pub use domain::{Domain, Guard, OwnedDomain, Section};
 pub use embed::Embed;
-#[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
-pub use embed::Std;
 pub use frag::Frag;
 pub use head::MmHead;
 pub use hooks::Hooks;

@@ -1,6 +1,6 @@
 //! The built-in parts, put together.
 
-use core::marker::PhantomData;
+use core::{fmt, marker::PhantomData};
 
 use crate::{domain::Domain, embed::Embed, hooks::Hooks, lock::SpinLock, mm::Mm, region::Region};
 
@@ -9,6 +9,12 @@ use crate::{domain::Domain, embed::Embed, hooks::Hooks, lock::SpinLock, mm::Mm, 
 ///
 /// `'d` is how long the domain is borrowed: `'static` for [`Domain::global`].
 pub struct Std<'d, const PAGE: usize = 4096, H = ()>(PhantomData<(&'d Domain, H)>);
+
+impl<const PAGE: usize, H> fmt::Debug for Std<'_, PAGE, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Std({PAGE})")
+    }
+}
 
 impl<'d, const PAGE: usize, H: Hooks> Embed for Std<'d, PAGE, H> {
     type Rcu = &'d Domain;

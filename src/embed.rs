@@ -5,8 +5,8 @@ use crate::{hooks::Hooks, lock::RawLock, rcu::Rcu, source::PageSource};
 /// Names the four parts of an mm, so that it needs one type parameter and not four.
 ///
 /// The source and the hooks are used in callbacks after the mm's owner is gone, hence their
-/// `'static`. The RCU handle may borrow its domain: tokens keep the borrow alive, and what is queued
-/// when the last of them is gone is the domain's to run before it goes (see [`Rcu`]).
+/// `'static`. The RCU handle may borrow its domain: tokens keep the borrow alive, and what is
+/// queued when the last of them is gone is the domain's to run before it goes (see [`Rcu`]).
 pub trait Embed {
     /// The RCU implementation.
     type Rcu: Rcu;

@@ -8,22 +8,14 @@ use core::{
     ptr::NonNull,
 };
 
-use crate::{
-    embed::Embed,
-    free::{self, Pieces},
-    head::MmHead,
-    mask::Mask,
-    page::PageDesc,
-    source::PageSource,
-    take::Taken,
-};
+use crate::{embed::Embed, free, page::PageDesc, pieces::Pieces};
 
 /// A fragment that nobody else has: `SIZE` bytes, aligned to `SIZE`.
 ///
-/// It came from [`Mm::alloc`](crate::Mm::alloc), cannot be copied, and may outlive its mm. As long as
-/// only its owner knows it, it can be written, and dropping it gives it back. To show it to readers,
-/// publish it through a [`Slot`](crate::Slot), or by hand with [`into_raw`](Self::into_raw).
-/// `mem::forget` leaks its page and its mm's head, never more.
+/// It came from [`Mm::alloc`](crate::Mm::alloc), cannot be copied, and may outlive its mm. As long
+/// as only its owner knows it, it can be written, and dropping it gives it back. To show it to
+/// readers, publish it through a [`Slot`](crate::Slot), or by hand with
+/// [`into_raw`](Self::into_raw). `mem::forget` leaks its page and its mm's head, never more.
 ///
 /// The bytes are leftovers of earlier users; nothing clears them.
 ///
@@ -36,9 +28,10 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It is freed once, and before its domain goes; neither of these compiles in place of the last line:
+/// It is freed once, and before its domain goes; neither of these compiles in place of the last
+/// line:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0382
 /// # use ptfrag::{Mm, OwnedDomain, Region};
 /// # let domain = OwnedDomain::new();
 /// # let mm = Mm::<16, 256, _>::new(&domain, Region::<4096>::new(1)?);
@@ -47,7 +40,7 @@ use crate::{
 /// frag.give_back();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0505
 /// # use ptfrag::{Mm, OwnedDomain, Region};
 /// # let domain = OwnedDomain::new();
 /// # let mm = Mm::<16, 256, _>::new(&domain, Region::<4096>::new(1)?);
@@ -80,19 +73,13 @@ unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Frag<FRAGS
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Frag<FRAGS, SIZE, E> {}
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
-    /// The token of what `take` took.
+    /// The token of the fragment at `addr`.
     ///
     /// # Safety
-    /// `taken` is a used fragment of this mm for which there is no other token.
+    /// It is a used fragment of `page`, which belongs to an mm of this type, and there is no other
+    /// token for it.
     #[inline]
-    pub(crate) unsafe fn new(
-        head: &MmHead<FRAGS, SIZE, E>,
-        (page, index): Taken,
-    ) -> Frag<FRAGS, SIZE, E> {
-        // SAFETY: the page is of this source.
-        let addr = unsafe { head.source.addr(page) };
-        // SAFETY: the index is below `FRAGS`.
-        let addr = unsafe { addr.add(index * SIZE) };
+    pub(crate) unsafe fn at(page: NonNull<PageDesc>, addr: NonNull<u8>) -> Self {
         Self { addr, page, mm: PhantomData }
     }
 
@@ -121,7 +108,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     }
 
     /// Frees the fragment at once, as dropping it does: for one that no reader has seen. Takes the
-    /// mm's lock if the page had nothing free before, or has nothing else any more.
+    /// mm's lock if the page had nothing free before, or is all free now.
     #[inline]
     pub fn give_back(self) {
         drop(self);
@@ -141,22 +128,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
         frags.into_iter().for_each(|frag| batch.add(frag));
     }
 
-    /// The head of the mm that it belongs to, for comparison.
+    /// The fragment as the free paths take it.
     #[inline]
-    pub(crate) fn owner(&self) -> *const () {
-        // SAFETY: descriptors are type-stable.
-        let desc = unsafe { self.page.as_ref() };
-        // SAFETY: the fragment keeps its page out.
-        unsafe { desc.mm() }
-    }
-
-    #[inline]
-    fn pieces(&self) -> Pieces {
-        // SAFETY: the address of a fragment is not null, nor is its page's.
-        let addr = self.addr.as_ptr().map_addr(|addr| addr & !(FRAGS * SIZE - 1));
-        let addr = NonNull::new(addr).unwrap_or(self.addr);
-        let index = self.addr.addr().get() % (FRAGS * SIZE) / SIZE;
-        Pieces { page: self.page, addr, mask: Mask::single(index) }
+    pub(crate) fn pieces(&self) -> Pieces {
+        Pieces::at::<FRAGS, SIZE>(self.page, self.addr)
     }
 }
 

@@ -11,23 +11,14 @@ use crate::{
     embed::Embed,
     head::{MmHead, Pin, queue},
     hooks::Hooks,
-    mask::Mask,
     misuse::not_used,
     page::PageDesc,
+    pieces::Pieces,
     rcu::RcuHead,
     source::PageSource,
     sync::Ordering,
     word::{NotUsed, Word},
 };
-
-/// Fragments of one page that somebody owns.
-#[derive(Clone, Copy)]
-pub(crate) struct Pieces {
-    pub(crate) page: NonNull<PageDesc>,
-    /// The page's first byte, to name it in a panic.
-    pub(crate) addr: NonNull<u8>,
-    pub(crate) mask: Mask,
-}
 
 /// Retires fragments that readers may still see: one compare-and-swap, never the lock, and a call
 /// if none is in flight.
@@ -47,7 +38,7 @@ pub(crate) unsafe fn retire<const FRAGS: usize, const SIZE: usize, E: Embed>(pie
     let call = loop {
         let (retired, call) = match Word::<FRAGS>::from_bits(now).retire(mask) {
             Ok(step) => step,
-            Err(NotUsed) => not_used::<FRAGS>(pieces, now),
+            Err(NotUsed) => not_used::<FRAGS>(pieces.addr, mask, now),
         };
         // Release pairs with the Acquire in `queue`: our accesses happen before the callback, also
         // when it is somebody else's call that brings it (X), and before the page's release.
@@ -84,7 +75,7 @@ pub(crate) unsafe fn give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(
             unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
         }
         Ok(_) => {}
-        Err((NotUsed, seen)) => not_used::<FRAGS>(pieces, seen),
+        Err((NotUsed, seen)) => not_used::<FRAGS>(pieces.addr, mask, seen),
     }
 }
 

@@ -9,7 +9,10 @@
 //! lock to close it; once it is closed, words are changed without the lock, but for the closer
 //! itself, whose handle is the pin.
 
-use core::ptr::{self, NonNull};
+use core::{
+    fmt,
+    ptr::{self, NonNull},
+};
 
 use crossbeam_utils::CachePadded;
 
@@ -17,7 +20,9 @@ use crate::{
     embed::Embed,
     list::PartialList,
     lock::RawLock,
+    misuse::wrong_mm,
     page::PageDesc,
+    pieces::Pieces,
     rcu::{Rcu, RcuFn},
     source::{AllocError, PageSource},
     sync::{AtomicU64, Ordering, UnsafeCell, fence},
@@ -49,6 +54,12 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for MmHead<FRAGS, SIZE, E> {}
 // SAFETY: as above.
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for MmHead<FRAGS, SIZE, E> {}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for MmHead<FRAGS, SIZE, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MmHead({FRAGS} x {SIZE} bytes, {} pages)", self.pages())
+    }
+}
 
 /// A reason to keep the head.
 #[derive(Clone, Copy)]
@@ -185,6 +196,21 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         pinned.map(drop).map_err(|_| AllocError)
     }
 
+    /// Panics over a fragment of another mm.
+    ///
+    /// # Safety
+    /// The fragment is used, and stays so.
+    #[inline]
+    pub(crate) unsafe fn check_owner(&self, pieces: &Pieces) {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { pieces.page.as_ref() };
+        // SAFETY: a used fragment keeps its page out.
+        let owner = unsafe { desc.mm() };
+        if !ptr::addr_eq(owner, self) {
+            wrong_mm::<FRAGS>(pieces.addr, pieces.mask, desc.word.load(Ordering::Relaxed));
+        }
+    }
+
     /// Drops a pin, and with the last one the head.
     ///
     /// # Safety
@@ -217,8 +243,8 @@ pub(crate) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
     let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
     // Acquire pairs with the Release of every change of the word before ours, so that all of them
     // happen before the call, and with it before the callback and every section that its grace
-    // period does not wait for: the unpublishing of what was retired into X, the unlinking of a page
-    // that drains, and the last callback's reading of this very head.
+    // period does not wait for: the unpublishing of what was retired into X, the unlinking of a
+    // page that drains, and the last callback's reading of this very head.
     fence(Ordering::Acquire);
     // The handle is copied out: from inside `call` on, the callback may free the mm's head.
     // SAFETY: the page pins the head.
@@ -232,24 +258,22 @@ pub(crate) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
 #[cfg(all(test, unix, feature = "std", not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use crate::{Mm, OwnedDomain, Region};
+    use crate::{OwnedDomain, Region, Std};
 
     /// Pins are refused before one kind's count can run into the other's, and refusing changes
     /// nothing.
     #[test]
     fn pins_do_not_overflow() {
         let domain = OwnedDomain::new();
-        let mm = Mm::<2, 16, _>::new(&domain, Region::<32>::new(1).unwrap());
-        // SAFETY: the handle keeps the head.
-        let head = unsafe { mm.pin().as_ref() };
-        let before = head.guarded.pins.load(Ordering::Relaxed);
+        let region = Region::<32>::new(1).unwrap();
+        let head = MmHead::<2, 16, Std<'_, 32>>::new(&domain, region, (), |_| ());
+        let pins = &head.guarded.pins;
         for (pin, full) in [(Pin::Handle, 1 << 31 | 1 << 32), (Pin::Page, 1 << 63 | 1)] {
-            head.guarded.pins.store(full, Ordering::Relaxed);
+            pins.store(full, Ordering::Relaxed);
             assert_eq!(head.pin(pin), Err(AllocError));
-            assert_eq!(head.guarded.pins.load(Ordering::Relaxed), full);
-            head.guarded.pins.store(full - pin.unit(), Ordering::Relaxed);
+            assert_eq!(pins.load(Ordering::Relaxed), full);
+            pins.store(full - pin.unit(), Ordering::Relaxed);
             assert_eq!(head.pin(pin), Ok(()));
         }
-        head.guarded.pins.store(before - Pin::Handle.unit(), Ordering::Relaxed);
     }
 }

@@ -27,9 +27,9 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// The grace period of a retired fragment is over: called exactly once for each retired
     /// fragment, never for one that was given back, and before it can be handed out again. The
-    /// fragment's bytes are as its last user left them, and are left initialised by the hook. It may
-    /// allocate, retire and give back in the same mm; whether it may wait for the mm's lock where
-    /// callbacks run is the embedder's concern (see [`RawLock::lock`](crate::RawLock::lock)).
+    /// fragment's bytes are as its last user left them, and are left initialised by the hook. It
+    /// may allocate, retire and give back in the same mm; whether it may wait for the mm's lock
+    /// where callbacks run is the embedder's concern (see [`RawLock::lock`](crate::RawLock::lock)).
     fn reclaim(&self, frag: NonNull<u8>) {
         let _ = frag;
     }

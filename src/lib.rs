@@ -1,26 +1,28 @@
 //! Splits pages into 2 to 16 fragments, hands them out lock-free, and takes them back after an RCU
 //! grace period, without ever allocating on the way back.
 //!
-//! An [`Mm`] is a pool of pages from a [`PageSource`]. [`Mm::alloc`] hands out a [`Frag`], which its
-//! owner writes and publishes to readers through a [`Slot`]; what is replaced there is *retired*:
-//! free again once every reader that may have seen it has left its read-side section. A fragment that
-//! nobody has seen is given back at once by dropping it. The README has an example and two drawings;
-//! this page is the protocol.
+//! An [`Mm`] is a pool of pages from a [`PageSource`]. [`Mm::alloc`] hands out a [`Frag`], which
+//! its owner writes and publishes to readers through a [`Slot`]; what is replaced there is
+//! *retired*: free again once every reader that may have seen it has left its read-side section. A
+//! fragment that nobody has seen is given back at once by dropping it. The README has an example
+//! and two drawings; this page is the protocol.
 //!
 //! # Words
 //! - **page**: a naturally aligned block of `FRAGS * SIZE` bytes from the source.
-//! - **fragment**: one of its equal parts. All of a page's bytes are handed out; there are no headers.
+//! - **fragment**: one of its equal parts. All of a page's bytes are handed out; there are no
+//!   headers.
 //! - **descriptor** ([`PageDesc`]): 32 bytes per page, outside the page: the page word, one
 //!   [`RcuHead`], the owning mm. Its memory stays a descriptor as long as the source lives.
-//! - **mm**: one pool of pages, as one address space has. Mms share the source and the RCU, nothing else.
+//! - **mm**: one pool of pages, as one address space has. Mms share the source and the RCU, nothing
+//!   else.
 //! - **partial list**: the mm's doubly linked list of pages that have something free.
 //! - **host**: the free fragment of a listed page in which the list node lies.
 //! - **grace period**: after it, every read-side section that had begun before it has ended.
 //!
 //! # The page word
-//! The 64-bit [`Word`](word::Word) is the whole truth about a page: three masks of free, pending and
-//! next-in-line fragments, and the flags. Its transitions are pure functions that also say what is to
-//! be done outside the word. They take masks, so a batch costs one compare-and-swap per page.
+//! The 64-bit [`Word`](word::Word) is the whole truth about a page: three masks of free, pending
+//! and next-in-line fragments, and the flags. Its transitions are pure functions that also say what
+//! is to be done outside the word. They take masks, so a batch costs one compare-and-swap per page.
 //!
 //! | transition | word | outside the word |
 //! | --- | --- | --- |
@@ -34,44 +36,46 @@
 //! # The rules
 //! Each is there because somebody got it wrong before, or because a model fails without it.
 //! 1. *A transition that changes LISTED is made under the mm's lock, its link or unlink in the same
-//!    hold; every other takes no lock.* So "put on the list" and "take off" cannot be carried out in the
-//!    wrong order. Who needs the lock starts over from the head of the list: the page seen before it
-//!    may be another mm's by now.
-//! 2. *The host is the last fragment of a listed page to be taken, and stays the host while the page is
-//!    listed.* Its node is wiped before the fragment is handed out.
+//!    hold; every other needs no lock.* So "put on the list" and "take off" cannot be carried out
+//!    in the wrong order. Who needs the lock starts over from the head of the list: the page seen
+//!    before it may be another mm's by now.
+//! 2. *The host is the last fragment of a listed page to be taken, and stays the host while the
+//!    page is listed.* Its node is wiped before the fragment is handed out.
 //! 3. *One RCU head per page, at most one call in flight.*
-//! 4. *What is retired during a grace period waits for the next one* (X). With a single pending mask the
-//!    callback would also free what was retired after its grace period began: the sketch of 2 June 2023
-//!    had this fault.
-//! 5. *Nothing is written into a retired fragment before its grace period is over*: readers may still
-//!    walk it. A patch for s390 of 5 June 2023 put its list node there and passed its tests.
-//! 6. *A page leaves the list first and is drained after; it is released only after a whole grace period
-//!    that began after it left.* So a taker may look at the first page without the lock, inside a
-//!    read-side section: whatever it sees there is still this mm's page. When the last free fragment is
-//!    taken and when a page drains, the word is changed first, since the change may not come off; the
-//!    fragment in hand, or the drain's call, keeps the page until it is unlinked. When an mm closes, the
-//!    page is unlinked first: once LISTED is clear, others can bring it to its release without the lock.
-//! 7. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for each
-//!    retired fragment and never for one that was given back.
-//! 8. *A page is released by exactly one thread, which touches neither page nor descriptor afterwards*,
-//!    and nobody else has list work left on it then.
-//! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page source.* The crate's own
-//!    sections never run callbacks, nor is the source called inside one.
+//! 4. *What is retired during a grace period waits for the next one* (X). With a single pending
+//!    mask the callback would also free what was retired after its grace period began: the sketch
+//!    of 2 June 2023 had this fault.
+//! 5. *Nothing is written into a retired fragment before its grace period is over*: readers may
+//!    still walk it. A patch for s390 of 5 June 2023 put its list node there and passed its tests.
+//! 6. *A page leaves the list first and is drained after; it is released only after a whole grace
+//!    period that began after it left.* So a taker may look at the first page without the lock,
+//!    inside a read-side section: whatever it sees there is still this mm's page. When the last
+//!    free fragment is taken and when a page drains, the word is changed first, since the change
+//!    may not come off; the fragment in hand, or the drain's call, keeps the page until it is
+//!    unlinked. When an mm closes, the page is unlinked first: once LISTED is clear, others can
+//!    bring it to its release without the lock.
+//! 7. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for
+//!    each retired fragment and never for one that was given back.
+//! 8. *A page is released by exactly one thread, which touches neither page nor descriptor
+//!    afterwards*, and nobody else has list work left on it then.
+//! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page source.* The
+//!    crate's own sections never run callbacks, nor is the source called inside one.
 //! 10. *Freeing never allocates and never fails.*
-//! 11. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a closed
-//!     mm are changed without the lock, since the change may let the head go.
-//! 12. *No grace period is skipped when an mm closes* with fragments that were never used beside others
-//!     that wait (Linux commit fda4d71651f7): who looked just before the close may still be looking.
-//! 13. *A bug that memory safety rests on is a panic* that names page, fragment and word, before anything
-//!     has changed: a double free, a pointer that is no fragment, another mm's fragment, an overwritten
-//!     list node.
+//! 11. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a
+//!     closed mm are changed without the lock, since the change may let the head go.
+//! 12. *No grace period is skipped when an mm closes* with fragments that were never used beside
+//!     others that wait (Linux commit fda4d71651f7): who looked just before the close may still be
+//!     looking.
+//! 13. *A bug that memory safety rests on is a panic* that names page, fragment and word, before
+//!     anything has changed: a double free, a pointer that is no fragment, another mm's fragment,
+//!     an overwritten list node.
 //! 14. *Listed means usable*: no page stands on the list from which nothing can be taken.
-//! 15. *A callback never waits.* It tries the lock, and if somebody holds it comes again after another
-//!     grace period, with the word unchanged; `reclaim` is not run twice.
+//! 15. *A callback never waits.* It tries the lock, and if somebody holds it comes again after
+//!     another grace period, with the word unchanged; `reclaim` is not run twice.
 //! 16. *A queued head can be run by any thread*, for everybody's fragments on its page wait for it.
-//! 17. *Whoever queues a head has acquired the page's word*: the call comes after all that others did to
-//!     make it necessary, be it unpublishing what they retired into X, unlinking the page, or reading
-//!     this very head in the last callback.
+//! 17. *Whoever queues a head has acquired the page's word*: the call comes after all that others
+//!     did to make it necessary, be it unpublishing what they retired into X, unlinking the page,
+//!     or reading this very head in the last callback.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -87,21 +91,23 @@
 //! | all use of an mm's head before its end | Release and Acquire of the pin count |
 //!
 //! # For embedders
-//! - Hardware walkers: retire a table only after the TLB and paging-structure-cache flush that covers it.
+//! - Hardware walkers: retire a table only after the TLB and paging-structure-cache flush that
+//!   covers it.
 //! - A table that a walker may have seen is retired, never given back.
-//! - `retire` is one compare-and-swap and at most one RCU call: it can be used in interrupts if the RCU's
-//!   call can, but not where portable-atomic falls back to locks (no 64-bit atomics).
-//! - The fragments of a page share whatever is per page, such as a split page-table lock or accounting.
+//! - `retire` is one compare-and-swap and at most one RCU call: it can be used in interrupts if the
+//!   RCU's call can, but not where portable-atomic falls back to locks (no 64-bit atomics).
+//! - The fragments of a page share whatever is per page, such as a split page-table lock or
+//!   accounting.
 //! - [`Hooks::page_out`] runs in a callback, after the mm's owner may have gone.
-//! - Teardown counts pages ([`Mm::pages`], or the source's own count): `barrier` does not mean that all
-//!   are home, because callbacks call again.
+//! - Teardown counts pages ([`Mm::pages`], or the source's own count): `barrier` does not mean that
+//!   all are home, because callbacks call again.
 //! - After `fork` in user space a child may only `exec`.
 //!
 //! # Features
-//! `std` (default): [`Domain`], [`Region`], [`Std`]. `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`.
-//! With neither, [`Mm::new_at`] takes the place from the embedder.
+//! `std` (default): [`Domain`], [`Region`], [`Std`]. `alloc`: [`Mm::new_in`] puts the mm's head in
+//! a `Box`. With neither, [`Mm::new_at`] takes the place from the embedder.
 #![no_std]
-#![warn(unreachable_pub)]
+#![warn(missing_debug_implementations, unreachable_pub)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -129,6 +135,7 @@ pub mod mask;
 mod misuse;
 mod mm;
 mod page;
+mod pieces;
 mod rcu;
 #[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
 mod region;

@@ -2,8 +2,8 @@
 //!
 //! A page's list node lies in its *host*, a free fragment: the first two words of memory that
 //! nobody uses until the host is taken, which unlinks the page. A node points to the neighbours'
-//! nodes, not to their descriptors, so a link that somebody overwrote (a use after free) is found by
-//! asking the source whether it leads to the host of a listed page, before it is followed.
+//! nodes, not to their descriptors, so a link that somebody overwrote (a use after free) is found
+//! by asking the source whether it leads to the host of a listed page, before it is followed.
 //!
 //! Only the pointer to the first page is read without the mm's lock.
 
@@ -24,8 +24,8 @@ type Node = [*mut u8; 2];
 const PREV: usize = 0;
 const NEXT: usize = 1;
 
-/// Which of its neighbours does not point back at a page that is to be unlinked: its node, or the
-/// neighbour's, was overwritten.
+/// A page that is to be unlinked and its neighbours do not point at each other: one of their nodes
+/// was overwritten.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BadLink;
 

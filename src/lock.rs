@@ -5,6 +5,8 @@
 //! be sound for that reason; whoever knows that a certain one keeps the promise implements these
 //! four lines for it.
 
+use core::fmt;
+
 use crate::sync::{AtomicBool, Backoff, Ordering};
 
 /// A mutual-exclusion lock without data.
@@ -12,10 +14,10 @@ use crate::sync::{AtomicBool, Backoff, Ordering};
 /// # Safety
 /// - At most one thread holds the lock; what its holder did happens before the next `lock` (or
 ///   successful `try_lock`) returns.
-/// - **`unlock` has no tail**: the step of `unlock` that lets somebody else in is its last access to
-///   the lock's memory. As soon as it is done another thread may free the mm's head, the lock with
-///   it. (Waking a waiter by its address, as a futex does, is fine: the address is not accessed.)
-///   For the same reason all of the lock's memory is atomics and cells.
+/// - **`unlock` has no tail**: the step of `unlock` that lets somebody else in is its last access
+///   to the lock's memory. As soon as it is done another thread may free the mm's head, the lock
+///   with it. (Waking a waiter by its address, as a futex does, is fine: the address is not
+///   accessed.) For the same reason all of the lock's memory is atomics and cells.
 pub unsafe trait RawLock: Send + Sync {
     /// An unlocked lock.
     fn new() -> Self;
@@ -42,6 +44,16 @@ pub unsafe trait RawLock: Send + Sync {
 /// The list operations under it are a handful of stores, so waiting rarely outlives the spinning.
 pub struct SpinLock {
     held: AtomicBool,
+}
+
+impl fmt::Debug for SpinLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.held.load(Ordering::Relaxed) {
+            "SpinLock(held)"
+        } else {
+            "SpinLock(free)"
+        })
+    }
 }
 
 // SAFETY: the compare-exchange lets one thread in, Acquire pairs with unlock's Release, and that

@@ -3,17 +3,23 @@
 
 use core::{fmt, ptr::NonNull};
 
-use crate::{
-    free::Pieces, mask::Mask, page::PageDesc, source::PageSource, sync::Ordering, word::Word,
-};
+use crate::{mask::Mask, page::PageDesc, source::PageSource, sync::Ordering, word::Word};
 
-/// Panics over a free of what is not used.
+/// Panics over a free of what is not used. `page` is the page's first byte, `now` its word.
 #[cold]
 #[inline(never)]
-pub(crate) fn not_used<const FRAGS: usize>(pieces: Pieces, now: u64) -> ! {
+pub(crate) fn not_used<const FRAGS: usize>(page: NonNull<u8>, mask: Mask, now: u64) -> ! {
     let word = Word::<FRAGS>::from_bits(now);
-    let wrong = Frags(pieces.mask - word.used());
-    panic!("ptfrag: double free: {wrong} of page {:p} is not used ({word})", pieces.addr)
+    let wrong = Frags(mask - word.used());
+    panic!("ptfrag: double free: {wrong} of page {page:p} is not used ({word})")
+}
+
+/// Panics over a fragment of another mm.
+#[cold]
+#[inline(never)]
+pub(crate) fn wrong_mm<const FRAGS: usize>(page: NonNull<u8>, mask: Mask, now: u64) -> ! {
+    let word = Word::<FRAGS>::from_bits(now);
+    panic!("ptfrag: wrong mm: {} of page {page:p} ({word}) belongs to another mm", Frags(mask))
 }
 
 /// Panics over a list node that was overwritten.

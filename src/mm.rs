@@ -1,18 +1,14 @@
 //! The mm: one pool of pages, as one address space has.
 
-use core::{
-    fmt,
-    mem::MaybeUninit,
-    ptr::{self, NonNull},
-};
+use core::{fmt, mem::MaybeUninit, ptr::NonNull};
 
 use crate::{
     embed::Embed,
     frag::Frag,
-    free::{self, Pieces},
+    free,
     head::{MmHead, Pin},
-    mask::Mask,
-    page::PageDesc,
+    misuse::not_used,
+    pieces::Pieces,
     slot::Slot,
     source::{AllocError, PageSource},
     sync::Ordering,
@@ -35,15 +31,16 @@ use crate::{
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Anything else does not compile, such as more fragments, or fragments that leave a part of the page:
+/// Anything else does not compile, such as more fragments, or fragments that leave a part of the
+/// page:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// # use ptfrag::{Domain, Mm, Region};
 /// let region = Region::<4096>::new(1)?;
 /// let mm = Mm::<32, 128, _>::new(Domain::global(), region);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// # use ptfrag::{Domain, Mm, Region};
 /// let region = Region::<4096>::new(1)?;
 /// let mm = Mm::<8, 256, _>::new(Domain::global(), region);
@@ -79,7 +76,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// An mm without pages, its head at `place`.
     ///
     /// When the last handle and the last page are gone, the head is dropped in place and `dispose`
-    /// is called with it, once: on any thread, possibly inside an RCU callback, so it does not wait.
+    /// is called with it, once: on any thread, possibly inside an RCU callback, so it does not
+    /// wait.
     ///
     /// # Safety
     /// `place` is aligned, writable, and nobody else's until `dispose` is called.
@@ -95,15 +93,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         // SAFETY: the place is ours.
         unsafe { head.write(MmHead::new(rcu, source, hooks, dispose)) };
         Self { head }
-    }
-
-    /// A new pin on the head, as the pointer that the head can be disposed of through.
-    ///
-    /// # Panics
-    /// With 2^31 handles, which only leaked ones can reach.
-    pub(crate) fn pin(&self) -> NonNull<MmHead<FRAGS, SIZE, E>> {
-        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
-        self.head
     }
 
     fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
@@ -122,14 +111,24 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     #[inline]
     pub fn alloc(&self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
         // SAFETY: the handle pins the head.
-        let taken = unsafe { MmHead::take(self.head) }?;
+        let (page, index) = unsafe { MmHead::take(self.head) }?;
+        // SAFETY: the page is of this source.
+        let addr = unsafe { self.head().source.addr(page) };
+        // SAFETY: the index is below `FRAGS`.
+        let addr = unsafe { addr.add(index * SIZE) };
         // SAFETY: just taken.
-        Ok(unsafe { Frag::new(self.head(), taken) })
+        Ok(unsafe { Frag::at(page, addr) })
     }
 
     /// A place to publish fragments of this mm in.
+    ///
+    /// # Panics
+    /// With 2^31 handles of one mm, which only leaked slots can reach.
+    #[must_use]
     pub fn slot(&self) -> Slot<FRAGS, SIZE, E> {
-        Slot::new(self)
+        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
+        // SAFETY: the pin is the slot's.
+        unsafe { Slot::new(self.head) }
     }
 
     /// Pages that are out of the source for this mm, the ones that wait for a grace period
@@ -152,15 +151,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// fragment that was freed and has been handed out again cannot be told from one that was not.
     ///
     /// # Safety
-    /// The caller owns the fragment, no reader finds it any more, and its bytes are initialised: the
-    /// next owner may read them. (A value with padding leaves uninitialised bytes; copy it bytewise.)
+    /// The caller owns the fragment, no reader finds it any more, and its bytes are initialised:
+    /// the next owner may read them. (A value with padding leaves uninitialised bytes; copy it
+    /// bytewise.)
     pub unsafe fn retire_raw(&self, frag: NonNull<u8>) {
-        let (page, index) = self.locate(frag);
-        // SAFETY: the index is below `FRAGS`.
-        let addr = unsafe { frag.sub(index * SIZE) };
-        let mask = Mask::single(index);
+        let pieces = self.locate(frag);
         // SAFETY: passed on to the caller.
-        unsafe { free::retire::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+        unsafe { free::retire::<FRAGS, SIZE, E>(pieces) };
     }
 
     /// The token of a fragment that [`Frag::into_raw`] let go.
@@ -170,12 +167,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     ///
     /// # Safety
     /// The caller owns the fragment and makes one token of it. No reader has it, nor will one find
-    /// it: the token may be written to, and frees the fragment at once when it is dropped. Its bytes
-    /// are initialised, as for [`retire_raw`](Self::retire_raw).
+    /// it: the token may be written to, and frees the fragment at once when it is dropped. Its
+    /// bytes are initialised, as for [`retire_raw`](Self::retire_raw).
     pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
-        let taken = self.locate(frag);
+        let Pieces { page, .. } = self.locate(frag);
         // SAFETY: located just now; the rest is the caller's promise.
-        unsafe { Frag::new(self.head(), taken) }
+        unsafe { Frag::at(page, frag) }
     }
 
     /// The word of the page in which `addr` lies, for debugging; `None` if none of the source's
@@ -188,35 +185,28 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         Some(Word::from_bits(word.load(Ordering::Relaxed)))
     }
 
-    /// The page and index of a fragment that the caller claims to own.
-    fn locate(&self, frag: NonNull<u8>) -> (NonNull<PageDesc>, usize) {
+    /// Where a fragment lies that the caller claims to own.
+    fn locate(&self, frag: NonNull<u8>) -> Pieces {
         let Some(page) = self.head().source.desc(frag) else {
             panic!("ptfrag: foreign pointer: {frag:p} lies in no page of the source");
         };
-        let offset = frag.addr().get() % (FRAGS * SIZE);
+        let inside = frag.addr().get() % SIZE;
         assert!(
-            offset % SIZE == 0,
-            "ptfrag: bad pointer: {frag:p} lies {} bytes inside a fragment of {SIZE}",
-            offset % SIZE,
+            inside == 0,
+            "ptfrag: bad pointer: {frag:p} lies {inside} bytes inside a fragment of {SIZE}"
         );
-        let index = offset / SIZE;
+        let pieces = Pieces::at::<FRAGS, SIZE>(page, frag);
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
-        // Relaxed: who owns the fragment has seen the page come out; for who does not, this is a net.
-        let word = Word::<FRAGS>::from_bits(desc.word.load(Ordering::Relaxed));
-        assert!(
-            word.used().contains(Mask::single(index)),
-            "ptfrag: double free: fragment {index} of page {:p} is not used ({word})",
-            frag.as_ptr().wrapping_sub(offset),
-        );
+        // Relaxed: who owns the fragment has seen the page come out; for who does not, this is a
+        // net.
+        let now = desc.word.load(Ordering::Relaxed);
+        if !Word::<FRAGS>::from_bits(now).used().contains(pieces.mask) {
+            not_used::<FRAGS>(pieces.addr, pieces.mask, now);
+        }
         // SAFETY: a used fragment keeps the page out.
-        let owner = unsafe { desc.mm() };
-        assert!(
-            ptr::eq(owner, self.head.as_ptr().cast()),
-            "ptfrag: wrong mm: fragment {index} of page {:p} ({word}) belongs to another mm",
-            frag.as_ptr().wrapping_sub(offset),
-        );
-        (page, index)
+        unsafe { self.head().check_owner(&pieces) };
+        pieces
     }
 }
 

@@ -1,10 +1,10 @@
 //! The page descriptor: the page word, one RCU head and the owner.
 
-use core::{mem::offset_of, ptr, ptr::NonNull};
+use core::{fmt, mem::offset_of, ptr, ptr::NonNull};
 
 use crate::{
     rcu::RcuHead,
-    sync::{AtomicU64, UnsafeCell, const_new},
+    sync::{AtomicU64, Ordering, UnsafeCell, const_new},
 };
 
 /// The crate's part of a page, outside the page: 32 bytes on 64-bit machines.
@@ -16,8 +16,8 @@ use crate::{
 /// # Invariants
 /// - `word` is zero while the page is at its source, on its way to an mm or on its way back;
 ///   otherwise it is a legal [`Word`](crate::word::Word) of its mm's geometry.
-/// - While the word has a fragment pending or DRAIN set, `rcu` is queued, or somebody (who made it so,
-///   or the callback) is about to queue it or to end that state.
+/// - While the word has a fragment pending or DRAIN set, `rcu` is queued, or somebody (who made it
+///   so, or the callback) is about to queue it or to end that state.
 /// - `mm` is written only between `get` and the word's becoming live, and points to the mm's head
 ///   until the page is put back: the page pins it. While the page is at its source the field is the
 ///   source's, which may keep the link of a free list there; what it leaves in it has no meaning
@@ -89,6 +89,12 @@ impl PageDesc {
     pub(crate) unsafe fn set_mm(&self, mm: *const ()) {
         // SAFETY: the caller has the descriptor to itself.
         self.mm.with_mut(|slot| unsafe { *slot = mm });
+    }
+}
+
+impl fmt::Debug for PageDesc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PageDesc({:#018x})", self.word.load(Ordering::Relaxed))
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! A kernel plugs in its own; programs can take the built-in [`Domain`](crate::Domain).
 
-use core::ptr::{self, NonNull};
+use core::{
+    fmt,
+    ptr::{self, NonNull},
+};
 
 use crate::sync::{UnsafeCell, const_new};
 
@@ -80,6 +83,13 @@ impl Default for RcuHead {
     }
 }
 
+impl fmt::Debug for RcuHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The fields may be the RCU implementation's at this moment.
+        f.debug_struct("RcuHead").finish_non_exhaustive()
+    }
+}
+
 /// A handle to an RCU implementation: a zero-sized type, or a reference to a domain.
 ///
 /// It is `Copy` so that nobody has to reach through memory which the very callback that is being
@@ -99,9 +109,10 @@ impl Default for RcuHead {
 ///   head nor anything that `func` may free.
 /// - `call` does not allocate, does not wait and does not fail; threads that never came near the
 ///   domain, and threads whose thread-locals are gone, can call it.
-/// - Where the handle borrows a domain, nothing borrows it any more while heads are still queued and
-///   the mms and tokens are gone. The domain does not move then, and before it is gone it runs what is
-///   queued and what that queues, without a unique reference to itself: callbacks use the handle.
+/// - Where the handle borrows a domain, nothing borrows it any more while heads are still queued
+///   and the mms and tokens are gone. The domain does not move then, and before it is gone it runs
+///   what is queued and what that queues, without a unique reference to itself: callbacks use the
+///   handle.
 /// - A head that was queued can be run by any thread: it does not depend on the thread that
 ///   queued it ever coming back.
 pub unsafe trait Rcu: Copy + Send + Sync {

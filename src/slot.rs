@@ -8,10 +8,9 @@ use core::{
 use crate::{
     embed::Embed,
     frag::Frag,
-    free::{self, Pieces},
+    free,
     head::{MmHead, Pin},
-    mask::Mask,
-    mm::Mm,
+    pieces::Pieces,
     rcu::Rcu,
     source::PageSource,
     sync::{AtomicPtr, Ordering},
@@ -49,8 +48,10 @@ unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Slot<FRAGS
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Slot<FRAGS, SIZE, E> {}
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
-    pub(crate) fn new(mm: &Mm<FRAGS, SIZE, E>) -> Self {
-        Self { head: mm.pin(), frag: AtomicPtr::new(ptr::null_mut()) }
+    /// # Safety
+    /// The caller hands over a pin on the head.
+    pub(crate) unsafe fn new(head: NonNull<MmHead<FRAGS, SIZE, E>>) -> Self {
+        Self { head, frag: AtomicPtr::new(ptr::null_mut()) }
     }
 
     fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
@@ -64,10 +65,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     /// When `frag` belongs to another mm; it is given back there.
     #[inline]
     pub fn publish(&self, frag: Frag<FRAGS, SIZE, E>) {
-        assert!(
-            ptr::eq(frag.owner(), self.head.as_ptr().cast()),
-            "ptfrag: wrong mm: {frag:?} belongs to another mm than the slot"
-        );
+        // SAFETY: the token keeps its fragment used.
+        unsafe { self.head().check_owner(&frag.pieces()) };
         self.replace(frag.into_raw().as_ptr());
     }
 
@@ -92,7 +91,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
         // Acquire pairs with the Release in `replace`: who finds a fragment sees what was written
         // before it was published.
         let frag = NonNull::new(self.frag.load(Ordering::Acquire))?;
-        // SAFETY: initialised bytes that nobody writes before the grace period that `guard` holds up.
+        // SAFETY: initialised bytes that nobody writes before the grace period that `guard` holds
+        // up.
         Some(unsafe { frag.cast().as_ref() })
     }
 
@@ -104,12 +104,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
         let Some(page) = self.head().source.desc(old) else {
             unreachable!("a published fragment lies in its source")
         };
-        let offset = old.addr().get() % (FRAGS * SIZE);
-        // SAFETY: the offset leads back to the start of the page.
-        let addr = unsafe { old.sub(offset) };
-        let mask = Mask::single(offset / SIZE);
+        let pieces = Pieces::at::<FRAGS, SIZE>(page, old);
         // SAFETY: the slot owned the fragment, and no reader finds it here any more.
-        unsafe { free::retire::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+        unsafe { free::retire::<FRAGS, SIZE, E>(pieces) };
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! An ordinary build takes its atomics from portable-atomic; the packages `loom-tests` and
 //! `shuttle-tests` compile this same source with `cfg(loom)` or `cfg(shuttle)`, and every atomic,
-//! cell and wait then goes through the checker. Nothing else in the crate looks at those cfgs,
-//! but for constructors that cannot be `const` under loom ([`const_new!`]).
+//! cell and wait then goes through the checker. Elsewhere those cfgs only leave out what has no
+//! place in a model: the `mmap`ed page source and the statics.
 
 #[cfg(loom)]
 pub(crate) use loom::{

@@ -5,12 +5,13 @@ use core::{mem, ptr::NonNull};
 
 use crate::{
     embed::Embed,
-    free::{self, Pieces},
+    free,
     head::{MmHead, Pin},
     hooks::Hooks,
     mask::Mask,
     misuse::bad_link,
     page::PageDesc,
+    pieces::Pieces,
     rcu::Rcu,
     source::{AllocError, PageSource},
     sync::Ordering,

@@ -542,7 +542,8 @@ fn the_global_domain_is_one() {
     }
 }
 
-/// Readers chase a pointer that writers swap, and never see a value after its callback has spoilt it.
+/// Readers chase a pointer that writers swap, and never see a value after its callback has spoilt
+/// it.
 #[test]
 fn readers_never_see_reclaimed_values() {
     use std::sync::atomic::AtomicPtr;

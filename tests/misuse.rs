@@ -159,7 +159,10 @@ fn another_mms_fragment() {
     let text = panic_of(|| slot.publish(frag));
     assert_eq!(
         text,
-        format!("ptfrag: wrong mm: Frag({addr:p}) belongs to another mm than the slot")
+        format!(
+            "ptfrag: wrong mm: fragment 0 of page {} (UFFF listed host=3) belongs to another mm",
+            page_of(addr)
+        )
     );
     bench.expect_home();
 }

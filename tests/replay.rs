@@ -287,8 +287,8 @@ fn bad_lines() {
 
 #[test]
 fn bad_files() {
-    refused("", "", "no events");
-    refused(gzip("# nothing\n"), "", "no events");
+    refused("", "1:", "no events");
+    refused(gzip("# nothing\n"), "2:", "no events");
     let packed = gzip(SMALL);
     refused(&packed[..packed.len() - 3], "13:", "the gzip data end too early");
     refused(&packed[..3], "1:", "the gzip data end too early");

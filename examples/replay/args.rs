@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Write no pictures
+    /// Write no pictures; without it, `results/replay-<trace>.svg` is written, whatever the options
     #[arg(long)]
     pub(crate) no_plot: bool,
 
@@ -49,7 +49,9 @@ pub(crate) struct Args {
 impl Args {
     /// Reads the command line; ends the program with a usage error where it makes no sense.
     pub(crate) fn read() -> (Self, Geometry) {
-        let args = Self::parse();
+        let mut args = Self::parse();
+        args.levels.sort();
+        args.levels.dedup();
         match Geometry::new(args.frags, args.frag_size) {
             Ok(geometry) => (args, geometry),
             Err(what) => {

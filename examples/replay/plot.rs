@@ -78,8 +78,8 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// The corners of the steps of `curve` up to `end`, thinned: of each piece of the time axis the first, the
-/// lowest, the highest and the last point remain, so that no peak is lost.
+/// The corners of the steps of `curve` up to `end`, thinned: of each piece of the time axis the
+/// first, the lowest, the highest and the last point remain, so that no peak is lost.
 fn thin(curve: &[(u64, u64)], end: u64) -> Vec<(u64, u64)> {
     let Some(&(start, _)) = curve.first() else { return Vec::new() };
     let mut corners = Vec::with_capacity(2 * curve.len());

@@ -133,9 +133,9 @@ pub(crate) fn run<P: Policy>(
                 }
                 _ => {}
             }
-            // An mm exits when its pgd is freed. The kernel frees it last; where a table's free stands
-            // behind it, that free escaped the recorder and stands too late, and the mm is there
-            // until then.
+            // An mm exits when its pgd is freed. The kernel frees it last; where a table's free
+            // stands behind it, that free escaped the recorder and stands too late, and the mm is
+            // there until then.
             has_pgd[mm] = match (event.level, event.op) {
                 (Level::Pgd, op) => op == Op::Alloc,
                 _ => has_pgd[mm],

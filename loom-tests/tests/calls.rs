@@ -10,8 +10,8 @@ use loom::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use ptfrag::Rcu;
 use support::*;
 
-/// A fragment is unpublished and retired into X; the callback that promotes it queues the call for it,
-/// and a reader that the second grace period does not wait for must not find it any more.
+/// A fragment is unpublished and retired into X; the callback that promotes it queues the call for
+/// it, and a reader that the second grace period does not wait for must not find it any more.
 ///
 /// ```text
 /// setup   P = {1}, 0 published
@@ -50,8 +50,8 @@ fn unpublished_before_the_promotion() {
     });
 }
 
-/// A page of a closed mm drains without the lock, by somebody else than who unlinked it; a looker that
-/// its last grace period does not wait for must not find it at the head of the list any more.
+/// A page of a closed mm drains without the lock, by somebody else than who unlinked it; a looker
+/// that its last grace period does not wait for must not find it at the head of the list any more.
 ///
 /// ```text
 /// setup   a: page F = {1, 2, 3} listed, 0 used

@@ -1,13 +1,14 @@
 //! The built-in RCU domain under loom. Each model says whether it is exhaustive, and which faults,
 //! planted on purpose, it was seen to catch.
 //!
-//! The value that readers look at is a loom cell, and a callback writes to it, as freeing or reusing its
-//! memory would: loom then fails if a reader's access does not happen before the callback.
+//! The value that readers look at is a loom cell, and a callback writes to it, as freeing or
+//! reusing its memory would: loom then fails if a reader's access does not happen before the
+//! callback.
 //!
-//! Two limits of loom to know: its full fences carry more than the language's (each synchronizes with
-//! all before it), so a fault next to a fence needs another thread's view to show; and it remembers only
-//! the last access of a cell when it looks for orders to try, so even a model without a bound tries those
-//! that it can tell apart from there.
+//! Two limits of loom to know: its full fences carry more than the language's (each synchronizes
+//! with all before it), so a fault next to a fence needs another thread's view to show; and it
+//! remembers only the last access of a cell when it looks for orders to try, so even a model
+//! without a bound tries those that it can tell apart from there.
 
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -131,8 +132,8 @@ fn explore(name: &str, bound: impl Into<Option<usize>>, model: impl Fn() + Send 
     println!("{name}: {} executions", executions.load(std::sync::atomic::Ordering::Relaxed));
 }
 
-/// A section against unpublishing, a call and its callback, the section at any moment: before, across
-/// or after. Bounded (5 preemptions; two threads).
+/// A section against unpublishing, a call and its callback, the section at any moment: before,
+/// across or after. Bounded (5 preemptions; two threads).
 ///
 /// Catches: no fence in the entry; the leaving store relaxed. Since a poll advances just before it
 /// tags, faults of the tag or of the advance alone hide here; the models below are for them.
@@ -148,8 +149,8 @@ fn a_section_against_a_callback() {
     });
 }
 
-/// Two sections in a row, so that the advance may find the second one's announcement where the first
-/// one's was. Exhaustive.
+/// Two sections in a row, so that the advance may find the second one's announcement where the
+/// first one's was. Exhaustive.
 ///
 /// Catches: the entering store relaxed.
 #[test]
@@ -167,7 +168,8 @@ fn a_section_after_another() {
     });
 }
 
-/// The reader itself ends the grace period, which the other thread then only finds over. Exhaustive.
+/// The reader itself ends the grace period, which the other thread then only finds over.
+/// Exhaustive.
 ///
 /// Catches: the load of the epoch before ripening, or at the end of a wait, not an acquire.
 #[test]
@@ -221,8 +223,8 @@ fn a_later_section_sees_what_came_before() {
     });
 }
 
-/// A thread reads, retires and ends, while another polls: it takes the callback over, and perhaps the
-/// record. Bounded (4 preemptions; three threads).
+/// A thread reads, retires and ends, while another polls: it takes the callback over, and perhaps
+/// the record. Bounded (4 preemptions; three threads).
 ///
 /// Catches: a record given up without a release, or claimed without an acquire.
 #[test]
@@ -245,8 +247,8 @@ fn a_thread_ends_with_a_callback_pending() {
 
 /// Two threads poll, and fight over the queue. Bounded (2 preemptions; two threads).
 ///
-/// Catches: the queue's lock without its acquire or its release; records found without an acquire, or
-/// put in the list without a release.
+/// Catches: the queue's lock without its acquire or its release; records found without an acquire,
+/// or put in the list without a release.
 #[test]
 fn two_threads_take_one_queue_over() {
     explore("two_threads_take_one_queue_over", 2, || {
@@ -260,11 +262,11 @@ fn two_threads_take_one_queue_over() {
     });
 }
 
-/// `barrier` while another thread may have taken the callback off and be about to run it. Bounded (2
-/// preemptions; two threads).
+/// `barrier` while another thread may have taken the callback off and be about to run it. Bounded
+/// (2 preemptions; two threads).
 ///
-/// Catches: the barrier not waiting for callbacks that run; the mark of running callbacks without its
-/// release or its acquire.
+/// Catches: the barrier not waiting for callbacks that run; the mark of running callbacks without
+/// its release or its acquire.
 #[test]
 fn barrier_waits_for_a_running_callback() {
     explore("barrier_waits_for_a_running_callback", 2, || {

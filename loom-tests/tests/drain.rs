@@ -12,8 +12,8 @@ use support::*;
 /// call; grace period: release     lock; list empty or host; unlock; take; give back
 /// ```
 ///
-/// Rules 1 and 6. Two threads, exhaustive. Fails with a race on the node when the call is queued before
-/// the unlink, and when the unlink is done without the lock.
+/// Rules 1 and 6. Two threads, exhaustive. Fails with a race on the node when the call is queued
+/// before the unlink, and when the unlink is done without the lock.
 #[test]
 fn drain_against_a_taker() {
     explore::<128>("drain_against_a_taker", 2, 1, || {
@@ -40,8 +40,8 @@ fn drain_against_a_taker() {
 /// call                            grace period
 /// ```
 ///
-/// Rule 6. Two threads, exhaustive. Fails when the call is queued before the unlink: the page goes back
-/// to its source, which writes to it, while the giver unlinks.
+/// Rule 6. Two threads, exhaustive. Fails when the call is queued before the unlink: the page goes
+/// back to its source, which writes to it, while the giver unlinks.
 #[test]
 fn drain_against_its_callback() {
     explore::<128>("drain_against_its_callback", 2, 1, || {
@@ -67,9 +67,9 @@ fn drain_against_its_callback() {
 ///                                 grace period: release; b takes the page
 /// ```
 ///
-/// Rules 6 and 8. Two threads, exhaustive. Fails with a race on the node when the call is queued before
-/// the unlink or the unlink takes no lock, with a second reclaim when a callback that does not get the
-/// lock starts from the hook again, and with a lost page when it does not come again.
+/// Rules 6 and 8. Two threads, exhaustive. Fails with a race on the node when the call is queued
+/// before the unlink or the unlink takes no lock, with a second reclaim when a callback that does
+/// not get the lock starts from the hook again, and with a lost page when it does not come again.
 #[test]
 fn give_back_against_the_last_callback() {
     explore::<128>("give_back_against_the_last_callback", 2, 1, || {

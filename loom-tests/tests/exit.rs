@@ -13,9 +13,9 @@ use support::*;
 /// let the head go                 grace period: DRAIN, call; grace period: release
 /// ```
 ///
-/// Rule 6. Two threads, exhaustive. Fails with a race on the node when the close clears LISTED before it
-/// unlinks (the other may then release the page), and with a use after the end when a page lets its
-/// pin go before the source has it.
+/// Rule 6. Two threads, exhaustive. Fails with a race on the node when the close clears LISTED
+/// before it unlinks (the other may then release the page), and with a use after the end when a
+/// page lets its pin go before the source has it.
 #[test]
 fn close_against_the_last_retire() {
     explore::<128>("close_against_the_last_retire", 2, 1, || {
@@ -29,7 +29,8 @@ fn close_against_the_last_retire() {
     });
 }
 
-/// A fragment is given back to a closed mm whose page has a call in flight; nothing else keeps the head.
+/// A fragment is given back to a closed mm whose page has a call in flight; nothing else keeps the
+/// head.
 ///
 /// ```text
 /// setup   mm dropped; P = {0}, 1 used
@@ -38,10 +39,11 @@ fn close_against_the_last_retire() {
 /// CAS F = {1}, or DRAIN, call
 /// ```
 ///
-/// Rule 11. Two threads, exhaustive. Fails with a race on the lock's shadow when `apply` makes a closed
-/// mm's transition under the lock: with the change the page may go, and the head with it, and `unlock`
-/// comes after. Two grace-period attempts were not enough to show it. It also fails when a give-back
-/// that drains does not acquire the callback before it, whose RCU read the head that the call writes.
+/// Rule 11. Two threads, exhaustive. Fails with a race on the lock's shadow when `apply` makes a
+/// closed mm's transition under the lock: with the change the page may go, and the head with it,
+/// and `unlock` comes after. Two grace-period attempts were not enough to show it. It also fails
+/// when a give-back that drains does not acquire the callback before it, whose RCU read the head
+/// that the call writes.
 #[test]
 fn give_back_after_the_close() {
     explore::<128>("give_back_after_the_close", 2, 1, || {
@@ -57,7 +59,8 @@ fn give_back_after_the_close() {
     });
 }
 
-/// The same while the owner is still dropping the mm: three parties, and the head goes with the last.
+/// The same while the owner is still dropping the mm: three parties, and the head goes with the
+/// last.
 ///
 /// ```text
 /// setup   P = {0}, 1 used
@@ -65,8 +68,8 @@ fn give_back_after_the_close() {
 /// close; unpin         F = {1}, or DRAIN, call     three grace periods
 /// ```
 ///
-/// Rule 11. Three threads, at most three preemptions. Fails as `give_back_after_the_close` does, when
-/// the call is queued before the unlink, and when the close clears LISTED before it unlinks.
+/// Rule 11. Three threads, at most three preemptions. Fails as `give_back_after_the_close` does,
+/// when the call is queued before the unlink, and when the close clears LISTED before it unlinks.
 #[test]
 fn drop_with_a_call_in_flight() {
     explore::<128>("drop_with_a_call_in_flight", 3, 1, || {
@@ -126,8 +129,8 @@ fn close_against_a_looker() {
 /// lock; closed; unlink; unlock    grace period: try the lock; F = {0}: link, or closed: leave it
 /// ```
 ///
-/// The transition *close*. Two threads, exhaustive. Fails when `is_open` always says yes: the callback
-/// then lists a page of a closed mm, and it can be taken.
+/// The transition *close*. Two threads, exhaustive. Fails when `is_open` always says yes: the
+/// callback then lists a page of a closed mm, and it can be taken.
 #[test]
 fn closed_mm_lists_nothing() {
     explore::<128>("closed_mm_lists_nothing", 2, 1, || {

@@ -26,8 +26,8 @@ impl Counter {
 /// lock; count; unlock             lock; count; unlock
 /// ```
 ///
-/// Two threads, exhaustive. Fails with a race when `try_lock` does not acquire, or `unlock` does not
-/// release.
+/// Two threads, exhaustive. Fails with a race when `try_lock` does not acquire, or `unlock` does
+/// not release.
 #[test]
 fn spin_lock_excludes() {
     explore::<128>("spin_lock_excludes", 2, 1, || {

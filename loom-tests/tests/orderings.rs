@@ -62,8 +62,8 @@ fn give_back_before_take() {
 /// write 1; CAS 1 -> X             grace period: 0 -> F, 1 -> P; grace period: hook writes 1
 /// ```
 ///
-/// Rule 17. Fails when the exchange of `retire` is not Release, and when `queue` does not acquire the
-/// word: where `retire` finds P empty it queues the head that the callback's RCU has just read.
+/// Rule 17. Fails when the exchange of `retire` is not Release, and when `queue` does not acquire
+/// the word: where `retire` finds P empty it queues the head that the callback's RCU has just read.
 #[test]
 fn retire_before_its_callback() {
     explore::<256>("retire_before_its_callback", 2, 1, || {

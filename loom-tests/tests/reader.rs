@@ -48,8 +48,8 @@ fn section_against_reuse() {
 /// leave                           take 0 and write it
 /// ```
 ///
-/// Rule 5. Two threads, exhaustive. Fails with a race when `retire` writes a list node into the fragment
-/// at once.
+/// Rule 5. Two threads, exhaustive. Fails with a race when `retire` writes a list node into the
+/// fragment at once.
 #[test]
 fn published_against_retire() {
     explore::<128>("published_against_retire", 2, 1, || {

@@ -14,10 +14,10 @@ use support::*;
 /// ```
 ///
 /// Rules 3 and 4. Two threads, exhaustive. Fails when the callback promotes X without a call (a
-/// page that never comes home), when every retire calls (a race on the head that is queued already),
-/// and with one pending mask (fragments that are freed without having been reclaimed). It also
-/// fails when a retire that finds P empty does not acquire the callback that emptied it: the RCU
-/// read the head before that callback, and the new call writes it.
+/// page that never comes home), when every retire calls (a race on the head that is queued
+/// already), and with one pending mask (fragments that are freed without having been reclaimed). It
+/// also fails when a retire that finds P empty does not acquire the callback that emptied it: the
+/// RCU read the head before that callback, and the new call writes it.
 #[test]
 fn promotion_and_rearm() {
     explore::<256>("promotion_and_rearm", 2, 1, || {

@@ -4,8 +4,8 @@ mod support;
 use ptfrag::RawLock;
 use support::*;
 
-/// A thread takes the lock of mm a and never comes back. Retiring in a and the callbacks of b, which
-/// come in the same batch as a's, go on.
+/// A thread takes the lock of mm a and never comes back. Retiring in a and the callbacks of b,
+/// which come in the same batch as a's, go on.
 ///
 /// ```text
 /// setup   a: 0, 1 used; b: 0, 1 used
@@ -15,8 +15,8 @@ use support::*;
 /// ```
 ///
 /// Two threads, exhaustive. Fails with a deadlock when the callback waits for the lock, and when
-/// `retire` takes it; with a second reclaim when the callback comes again from its start, and with a
-/// lost page when it does not come again.
+/// `retire` takes it; with a second reclaim when the callback comes again from its start, and with
+/// a lost page when it does not come again.
 #[test]
 fn stopped_lock_holder() {
     explore::<128>("stopped_lock_holder", 2, 2, || {

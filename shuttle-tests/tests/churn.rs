@@ -82,13 +82,13 @@ impl<'a, const N: usize> Scene<'a, N> {
 /// ended), or calls although the call is in flight (head queued twice); the end of a grace period
 /// forgets to call for what came from X (pages that do not come home); the host is handed out
 /// before the last; the list node goes into a fragment that is still waiting. In `free`: a callback
-/// that found the lock held calls the hook again, or does not come again; a fragment given back goes
-/// through P; the hook is called for X too; the call of a drain comes before the unlink; the lock is
-/// taken after the word was changed, or let go between the word and the list; the head is let go
-/// before the page is home. In `take`: the host is taken without the lock. In `list`: a node is not
-/// wiped. Only the PCT walk finds a page that is released with no last grace period (drained by a
-/// callback or by a give-back), and the pages of two only find a taker that goes on, under the lock,
-/// from the page that it saw before.
+/// that found the lock held calls the hook again, or does not come again; a fragment given back
+/// goes through P; the hook is called for X too; the call of a drain comes before the unlink; the
+/// lock is taken after the word was changed, or let go between the word and the list; the head is
+/// let go before the page is home. In `take`: the host is taken without the lock. In `list`: a node
+/// is not wiped. Only the PCT walk finds a page that is released with no last grace period (drained
+/// by a callback or by a give-back), and the pages of two only find a taker that goes on, under the
+/// lock, from the page that it saw before.
 ///
 /// It does not find a look at the list's first page outside a section, nor what is wrong with the
 /// close alone: `teardown` does.

@@ -8,9 +8,9 @@ use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// The owner of a [`Domain`]. Moving it does not move the domain.
 ///
-/// Dropping it runs everything that is still queued, and what that queues in turn, without waiting: all
-/// guards borrow the domain, so there are none left, and leaked ones refer to nothing any more. Hence a
-/// callback may run as late as this, and whatever it uses has to live as long.
+/// Dropping it runs everything that is still queued, and what that queues in turn, without waiting:
+/// all guards borrow the domain, so there are none left, and leaked ones refer to nothing any more.
+/// Hence a callback may run as late as this, and whatever it uses has to live as long.
 pub struct OwnedDomain(PlainArc<Domain>);
 
 impl OwnedDomain {
@@ -49,8 +49,8 @@ impl fmt::Debug for OwnedDomain {
 
 impl Drop for OwnedDomain {
     fn drop(&mut self) {
-        // SAFETY: sections, polls and whatever else uses a domain borrows it, so nobody does now but
-        // the callbacks, which this runs.
+        // SAFETY: sections, polls and whatever else uses a domain borrows it, so nobody does now
+        // but the callbacks, which this runs.
         unsafe { self.shared.run_down() };
         self.shared.dropped.store(true, Ordering::Relaxed);
     }

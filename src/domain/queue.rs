@@ -84,8 +84,8 @@ impl Queue {
             // SAFETY: the head is not published yet.
             unsafe { queued.set_next(top) };
             // Release: everything before `call` happens before the grace period and the callback.
-            // Pairs with the fence in `Clock::tag`, after `take_incoming`; the heads below are covered too, because the stack's
-            // changes are all read-modify-writes.
+            // Pairs with the fence in `Clock::tag`, after `take_incoming`; the heads below are
+            // covered too, because the stack's changes are all read-modify-writes.
             match self.incoming.compare_exchange_weak(
                 top,
                 head.as_ptr(),
@@ -162,8 +162,8 @@ impl Queue {
         if self.incoming.load(Ordering::Relaxed).is_null() {
             return Chain::EMPTY;
         }
-        // Relaxed: the fence in `Clock::tag`, which comes next, makes it an acquire, and a domain that
-        // is torn down has no other users.
+        // Relaxed: the fence in `Clock::tag`, which comes next, makes it an acquire, and a domain
+        // that is torn down has no other users.
         let top = self.incoming.swap(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: by the queue's invariant, and nobody else can find these heads any more.
         unsafe { Chain::from_raw(top) }

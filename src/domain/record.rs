@@ -144,7 +144,8 @@ impl Record {
     #[inline]
     pub(super) fn enter(&self, clock: &Clock) {
         let outermost = self.with_own(|own| {
-            own.nesting += 1;
+            // Only leaked sections get there. Wrapping would end sections that are still open.
+            own.nesting = own.nesting.checked_add(1).expect("ptfrag: too many sections are open");
             own.nesting == 1
         });
         if outermost {
@@ -238,8 +239,8 @@ impl Record {
     /// Waits until the owner is not in the callbacks any more that it is running now, if any.
     pub(super) fn wait_for_callbacks(&self) {
         let backoff = Backoff::new();
-        // Acquire, also below: pairs with `toggle_running`. That the mark of whoever emptied a queue
-        // is seen comes from the queue's lock.
+        // Acquire, also below: pairs with `toggle_running`. That the mark of whoever emptied a
+        // queue is seen comes from the queue's lock.
         let seen = self.reader.running.load(Ordering::Acquire);
         while seen % 2 == 1 && self.reader.running.load(Ordering::Acquire) == seen {
             backoff.snooze();

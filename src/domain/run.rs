@@ -15,7 +15,8 @@ impl Shared {
     pub(super) fn poll(&self, me: &Record) -> usize {
         me.begin_poll(self.clock.now());
         let busy = me.queue.has_work();
-        // Also for work that its owner will see to: only epochs that pass can show that it does not.
+        // Also for work that its owner will see to: only epochs that pass can show that it does
+        // not.
         if !busy && !self.records.iter().any(|record| record.queue.has_work()) {
             return 0;
         }
@@ -37,8 +38,8 @@ impl Shared {
         ran
     }
 
-    /// Looks at the queues that nobody looks after, and runs at most a batch. The next round goes on
-    /// where this one ended, so that a busy queue does not starve those behind it.
+    /// Looks at the queues that nobody looks after, and runs at most a batch. The next round goes
+    /// on where this one ended, so that a busy queue does not starve those behind it.
     fn take_over(&self, me: &Record) -> usize {
         let now = self.clock.now();
         let cursor = me.cursor();

@@ -1,6 +1,6 @@
 //! Read-side sections.
 
-use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref};
+use core::{fmt, marker::PhantomData, mem::ManuallyDrop, ops::Deref};
 
 use super::{Domain, Shared, record::Record, thread};
 
@@ -52,11 +52,18 @@ impl Drop for Section<'_> {
     }
 }
 
-/// A user's read-side section, from [`Domain::read`]: a [`Section`] that now and then runs callbacks.
+impl fmt::Debug for Section<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Section").finish_non_exhaustive()
+    }
+}
+
+/// A user's read-side section, from [`Domain::read`]: a [`Section`] that now and then runs
+/// callbacks.
 ///
 /// When the outermost one of a thread is dropped, no other section of this domain is open in the
-/// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads that
-/// the thread queued, or else at every 128th time. So drop it where callbacks may run, not
+/// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads
+/// that the thread queued, or else at every 128th time. So drop it where callbacks may run, not
 /// under a lock that a callback takes.
 #[must_use = "the section ends when this is dropped"]
 pub struct Guard<'d> {
@@ -67,6 +74,12 @@ impl<'d> Guard<'d> {
     #[inline]
     pub(super) fn enter(domain: &'d Domain) -> Self {
         Self { section: ManuallyDrop::new(Section::enter(domain)) }
+    }
+}
+
+impl fmt::Debug for Guard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
     }
 }
 

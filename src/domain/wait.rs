@@ -9,7 +9,7 @@ fn refuse_in_section(domain: &Shared, what: &str) {
     let inside = thread::known_record(domain).is_some_and(Record::in_section);
     assert!(
         !inside,
-        "{what} called inside a read-side section of the same domain: it would never return"
+        "ptfrag: {what} called inside a read-side section of the same domain: it would never return"
     );
 }
 
@@ -30,7 +30,10 @@ pub(super) fn synchronize(domain: &Shared) {
 #[track_caller]
 pub(super) fn barrier(domain: &Arc<Shared>) {
     refuse_in_section(domain, "barrier");
-    assert!(!thread::in_callback(), "barrier called inside a callback: it would wait for itself");
+    assert!(
+        !thread::in_callback(),
+        "ptfrag: barrier called inside a callback: it would wait for itself"
+    );
     match thread::record(domain) {
         Some(me) => wait(domain, me),
         None => {

@@ -72,7 +72,8 @@ pub struct Step<const N: usize> {
     pub release: bool,
 }
 
-/// A free of nothing, or of fragments of which some are not used: a double free, or a stray pointer.
+/// A free of nothing, or of fragments of which some are not used: a double free, or a stray
+/// pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotUsed;
 

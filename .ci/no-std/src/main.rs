@@ -1,5 +1,5 @@
-//! The crate embedded in a program without `std` and without an allocator: one page, RCU of a single
-//! thread, an mm whose head lies on the stack. Exit code 0: the page came home.
+//! The crate embedded in a program without `std` and without an allocator: one page, RCU of a
+//! single thread, an mm whose head lies on the stack. Exit code 0: the page came home.
 #![no_std]
 #![no_main]
 

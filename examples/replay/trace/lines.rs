@@ -19,7 +19,9 @@ pub(super) type Refusal = (Option<u64>, String);
 pub(super) fn parse(name: String, mut input: Box<dyn BufRead + '_>) -> Result<Trace, Refusal> {
     let mut reader = Reader::default();
     let mut line = Vec::new();
-    for number in 1.. {
+    let mut number = 0;
+    loop {
+        number += 1;
         line.clear();
         let at = |what: String| (Some(number), what);
         let read = (&mut input).take(LINE_MAX).read_until(b'\n', &mut line);
@@ -33,7 +35,7 @@ pub(super) fn parse(name: String, mut input: Box<dyn BufRead + '_>) -> Result<Tr
         reader.line(text).map_err(at)?;
     }
     if reader.events.is_empty() {
-        return Err((None, "no events".to_owned()));
+        return Err((Some(number), "no events".to_owned()));
     }
     Ok(Trace {
         name,
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn nothing_in_it() {
-        refused("", None, "no events");
-        refused("# only a comment\n\n", None, "no events");
+        refused("", Some(1), "no events");
+        refused("# only a comment\n\n", Some(3), "no events");
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Op {
 }
 
 /// The level of a page table, leaf first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Level {
     Pte,
     Pmd,

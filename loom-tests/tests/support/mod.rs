@@ -3,8 +3,8 @@
 //!
 //! Two kinds of check work together. What loom sees (cells and atomics) shows a missing
 //! happens-before edge as a race. What the oracle keeps in plain memory, in the order in which the
-//! execution really ran, shows a wrong answer: a fragment handed out twice, another mm's fragment, a
-//! reclaim too many, a page or an mm's head that never came home.
+//! execution really ran, shows a wrong answer: a fragment handed out twice, another mm's fragment,
+//! a reclaim too many, a page or an mm's head that never came home.
 
 // Every test binary compiles this module and uses a part of it.
 #![allow(dead_code, unreachable_pub, unused_imports)]

@@ -107,9 +107,10 @@ impl Drop for Guard<'_> {
     }
 }
 
-// SAFETY: a domain stays where it is until the world ends, after the last callback. `attempt` runs a callback once, after the sections that were open when it was queued have
-// ended, on any thread, inside none of the functions below; under shuttle every step happens before
-// the next. It allocates when queueing, which the scenes do not look at.
+// SAFETY: a domain stays where it is until the world ends, after the last callback. `attempt` runs
+// a callback once, after the sections that were open when it was queued have ended, on any thread,
+// inside none of the functions below; under shuttle every step happens before the next. It
+// allocates when queueing, which the scenes do not look at.
 unsafe impl<'a> Rcu for &'a Domain {
     type Guard = Guard<'a>;
 

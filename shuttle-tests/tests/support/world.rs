@@ -42,8 +42,8 @@ impl<const N: usize> World<N> {
         &self.domain
     }
 
-    /// An mm. Its head lies in memory that is overwritten, but not freed, when the crate disposes of
-    /// it: whoever still uses it finds no lock, no list and no counter there.
+    /// An mm. Its head lies in memory that is overwritten, but not freed, when the crate disposes
+    /// of it: whoever still uses it finds no lock, no list and no counter there.
     pub(crate) fn mm(&self, picky: bool) -> Pool<'_, N> {
         type Head<'a, const N: usize> = MmHead<N, SIZE, Parts<'a, N>>;
         let layout = Layout::new::<Head<'_, N>>();

@@ -8,6 +8,7 @@ use crate::{
     free,
     head::{MmHead, Pin},
     misuse::not_used,
+    page::PageDesc,
     pieces::Pieces,
     slot::Slot,
     source::{AllocError, PageSource},
@@ -112,12 +113,22 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     pub fn alloc(&self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
         // SAFETY: the handle pins the head.
         let (page, index) = unsafe { MmHead::take(self.head) }?;
+        // SAFETY: just taken.
+        Ok(unsafe { self.token(page, index * SIZE) })
+    }
+
+    /// The token of the fragment at `offset` in `page`.
+    ///
+    /// # Safety
+    /// It is a used fragment of this mm, and there is no other token for it.
+    #[inline]
+    unsafe fn token(&self, page: NonNull<PageDesc>, offset: usize) -> Frag<FRAGS, SIZE, E> {
         // SAFETY: the page is of this source.
         let addr = unsafe { self.head().source.addr(page) };
-        // SAFETY: the index is below `FRAGS`.
-        let addr = unsafe { addr.add(index * SIZE) };
-        // SAFETY: just taken.
-        Ok(unsafe { Frag::at(page, addr) })
+        // SAFETY: the fragment lies in the page.
+        let addr = unsafe { addr.add(offset) };
+        // SAFETY: passed on to the caller.
+        unsafe { Frag::at(page, addr) }
     }
 
     /// A place to publish fragments of this mm in.
@@ -172,7 +183,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
         let Pieces { page, .. } = self.locate(frag);
         // SAFETY: located just now; the rest is the caller's promise.
-        unsafe { Frag::at(page, frag) }
+        unsafe { self.token(page, frag.addr().get() % (FRAGS * SIZE)) }
     }
 
     /// The word of the page in which `addr` lies, for debugging; `None` if none of the source's

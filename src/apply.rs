@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Whether a transition may wait for the lock.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Wait {
     ForLock,
     Never,
@@ -73,8 +73,12 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
 /// Changes the word; gives what stands there instead if it has changed meanwhile.
 ///
 /// Release pairs with the Acquire of the next taker, and of `queue` before the page's release: what
-/// the caller did to the fragments, or its hook, happens before.
-fn install<const FRAGS: usize>(word: &AtomicU64, now: u64, step: Step<FRAGS>) -> Result<(), u64> {
+/// the caller, or its hook, did to the fragments and to the list happens before.
+pub(crate) fn install<const FRAGS: usize>(
+    word: &AtomicU64,
+    now: u64,
+    step: Step<FRAGS>,
+) -> Result<(), u64> {
     word.compare_exchange_weak(now, step.word.bits(), Ordering::Release, Ordering::Relaxed)
         .map(drop)
 }

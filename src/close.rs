@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::{
+    apply::install,
     embed::Embed,
     free::grace_over,
     head::{MmHead, queue},
@@ -50,20 +51,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         // SAFETY: under the lock.
         unsafe { self.list().check(&self.source, page, listed) }.ok()?;
         // Here the list goes first: once LISTED is clear, the others can bring the page to its
-        // release without the lock, and it must not happen under our hands.
+        // release without the lock, and it must not happen under our hands. The change below
+        // releases the unlinking, and the wiping of the node, to whoever queues the last call.
         // SAFETY: checked just now, and the host of a listed page is only taken under the lock.
         unsafe { self.list().unlink(&self.source, page, listed) };
         loop {
             let step = Word::from_bits(now).close();
-            // Release pairs with the Acquire in `queue`: the unlinking, and the wiping of the node,
-            // happen before the grace period that ends with the page's release.
-            match word.compare_exchange_weak(
-                now,
-                step.word.bits(),
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(step),
+            match install(word, now, step) {
+                Ok(()) => return Some(step),
                 Err(seen) => now = seen,
             }
         }

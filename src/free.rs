@@ -93,13 +93,9 @@ pub(crate) unsafe extern "C" fn grace_over<const FRAGS: usize, const SIZE: usize
     let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
     for index in now.pending().iter() {
         // SAFETY: the page pins its mm's head.
-        let source = unsafe { &head.as_ref().source };
-        // SAFETY: the page is of this source.
-        let addr = unsafe { source.addr(page) };
-        // SAFETY: the index is below `FRAGS`.
-        let frag = unsafe { addr.add(index * SIZE) };
-        // SAFETY: the page pins its mm's head.
-        unsafe { &head.as_ref().hooks }.reclaim(frag);
+        let head = unsafe { head.as_ref() };
+        // SAFETY: what is pending is below `FRAGS`.
+        head.hooks.reclaim(unsafe { head.frag(page, index) });
     }
     // SAFETY: ours to go on with.
     unsafe { settle::<FRAGS, SIZE, E>(rcu) };

@@ -138,6 +138,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         &self.list
     }
 
+    /// The address of a page's fragment.
+    ///
+    /// # Safety
+    /// The page is of this mm's source, and `index` below `FRAGS`.
+    #[inline]
+    pub(crate) unsafe fn frag(&self, page: NonNull<PageDesc>, index: usize) -> NonNull<u8> {
+        // SAFETY: the page is of this source.
+        let addr = unsafe { self.source.addr(page) };
+        // SAFETY: the fragment lies in the page.
+        unsafe { addr.add(index * SIZE) }
+    }
+
     /// Takes the lock.
     pub(crate) fn lock(&self) {
         self.guarded.lock.lock();

@@ -114,19 +114,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         // SAFETY: the handle pins the head.
         let (page, index) = unsafe { MmHead::take(self.head) }?;
         // SAFETY: just taken.
-        Ok(unsafe { self.token(page, index * SIZE) })
+        Ok(unsafe { self.token(page, index) })
     }
 
-    /// The token of the fragment at `offset` in `page`.
+    /// The token of a page's fragment.
     ///
     /// # Safety
     /// It is a used fragment of this mm, and there is no other token for it.
     #[inline]
-    unsafe fn token(&self, page: NonNull<PageDesc>, offset: usize) -> Frag<FRAGS, SIZE, E> {
-        // SAFETY: the page is of this source.
-        let addr = unsafe { self.head().source.addr(page) };
-        // SAFETY: the fragment lies in the page.
-        let addr = unsafe { addr.add(offset) };
+    unsafe fn token(&self, page: NonNull<PageDesc>, index: usize) -> Frag<FRAGS, SIZE, E> {
+        // SAFETY: the page is of this mm.
+        let addr = unsafe { self.head().frag(page, index) };
         // SAFETY: passed on to the caller.
         unsafe { Frag::at(page, addr) }
     }
@@ -183,7 +181,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
         let Pieces { page, .. } = self.locate(frag);
         // SAFETY: located just now; the rest is the caller's promise.
-        unsafe { self.token(page, frag.addr().get() % (FRAGS * SIZE)) }
+        unsafe { self.token(page, frag.addr().get() % (FRAGS * SIZE) / SIZE) }
     }
 
     /// The word of the page in which `addr` lies, for debugging; `None` if none of the source's

@@ -14,12 +14,21 @@ use crate::{
     pieces::Pieces,
     rcu::Rcu,
     source::{AllocError, PageSource},
-    sync::Ordering,
+    sync::{AtomicU64, Ordering},
     word::Word,
 };
 
 /// A fragment, by its page and its index there.
 pub(crate) type Taken = (NonNull<PageDesc>, usize);
+
+/// Changes the word in the taker's favour; gives what stands there instead if it has changed.
+///
+/// Acquire pairs with the Release of whoever freed the fragment: its last user's accesses happen
+/// before ours.
+#[inline]
+fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(), u64> {
+    word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
+}
 
 /// What the list gave.
 enum Locked {
@@ -82,15 +91,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let mut now = word.load(Ordering::Relaxed);
         loop {
             let (taken, index) = Word::<FRAGS>::from_bits(now).take()?;
-            // Acquire pairs with the Release of whoever freed the fragment: its last user's
-            // accesses happen before ours.
-            match word.compare_exchange_weak(
-                now,
-                taken.bits(),
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some((page, index)),
+            match claim(word, now, taken) {
+                Ok(()) => return Some((page, index)),
                 Err(seen) => now = seen,
             }
         }
@@ -139,14 +141,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 // SAFETY: the page is on the list.
                 unsafe { self.list().check(&self.source, page, listed) }.ok()?;
             }
-            // Acquire as in `take_first`.
-            match word.compare_exchange_weak(
-                now,
-                taken.bits(),
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => {
+            match claim(word, now, taken) {
+                Ok(()) => {
                     if last {
                         // The word goes first here: had it been unlinked before, a fragment freed
                         // meanwhile would leave a listed page off the list. The host is ours from

@@ -11,10 +11,10 @@ use std::{
     },
 };
 
-use common::Manual;
-use ptfrag::{AllocError, Embed, Hooks, Mm, Region, SpinLock};
+use common::{ByHand, Manual};
+use ptfrag::{AllocError, Hooks, Mm, Region};
 
-static MM: OnceLock<Mm<4, 1024, Reentrant>> = OnceLock::new();
+static MM: OnceLock<Mm<4, 1024, ByHand<4096, Reentrant>>> = OnceLock::new();
 static RECLAIMED: AtomicUsize = AtomicUsize::new(0);
 
 /// For each of the first ten fragments that come back, takes one, gives one back and retires one.
@@ -29,13 +29,6 @@ impl Hooks for Reentrant {
             second.retire();
         }
     }
-}
-
-impl Embed for Reentrant {
-    type Rcu = Manual;
-    type Source = Region<4096>;
-    type Lock = SpinLock;
-    type Hooks = Self;
 }
 
 #[test]
@@ -57,17 +50,10 @@ impl Hooks for Panics {
     }
 }
 
-impl Embed for Panics {
-    type Rcu = Manual;
-    type Source = Region<4096>;
-    type Lock = SpinLock;
-    type Hooks = Self;
-}
-
 #[test]
 fn a_constructor_that_panics_loses_no_page() {
     let region = Region::new(1).unwrap();
-    let mm = Mm::<4, 1024, Panics>::new_in(Manual::new(), region.clone(), Panics);
+    let mm = Mm::<4, 1024, ByHand<4096, Panics>>::new_in(Manual::new(), region.clone(), Panics);
     assert!(catch_unwind(AssertUnwindSafe(|| mm.alloc())).is_err());
     assert_eq!((mm.pages(), region.pages_out()), (0, 0));
 }

@@ -111,13 +111,7 @@ fn close_against_a_looker() {
         let looker = spawn(move || take(&a, 0));
         a.close();
         due.run();
-        try_grace_period();
-        let next = take(&b, 1);
-        let found = looker.join().unwrap();
-        found.into_iter().for_each(retire);
-        next.into_iter().for_each(retire);
-        drop(a.end());
-        drop(b.end());
+        hand_over(a, b, looker);
     });
 }
 

@@ -27,13 +27,7 @@ fn looker_against_a_second_mm() {
         let last = take(&a, 0).unwrap();
         let looker = spawn(move || take(&a, 0));
         give_back(last);
-        try_grace_period();
-        let next = take(&b, 1);
-        let found = looker.join().unwrap();
-        found.into_iter().for_each(retire);
-        next.into_iter().for_each(retire);
-        drop(a.end());
-        drop(b.end());
+        hand_over(a, b, looker);
     });
 }
 
@@ -59,12 +53,6 @@ fn give_back_of_all_against_a_looker() {
         let looker = spawn(move || take(&a, 0));
         frags.extend(take(&a, 0));
         give_back_all(frags);
-        try_grace_period();
-        let next = take(&b, 1);
-        let found = looker.join().unwrap();
-        found.into_iter().for_each(retire);
-        next.into_iter().for_each(retire);
-        drop(a.end());
-        drop(b.end());
+        hand_over(a, b, looker);
     });
 }

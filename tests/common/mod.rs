@@ -138,13 +138,14 @@ impl Hooks for Book {
     }
 }
 
-pub struct ByHand<const PAGE: usize>;
+/// Its parts, with hooks `H`.
+pub struct ByHand<const PAGE: usize, H = Book>(PhantomData<H>);
 
-impl<const PAGE: usize> Embed for ByHand<PAGE> {
+impl<const PAGE: usize, H: Hooks> Embed for ByHand<PAGE, H> {
     type Rcu = Manual;
     type Source = Region<PAGE>;
     type Lock = SpinLock;
-    type Hooks = Book;
+    type Hooks = H;
 }
 
 pub type Piece<const N: usize, const SIZE: usize, const PAGE: usize> = Frag<N, SIZE, ByHand<PAGE>>;

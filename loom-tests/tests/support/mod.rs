@@ -19,7 +19,7 @@ use std::{
     time::Instant,
 };
 
-use loom::cell::UnsafeCell;
+use loom::{cell::UnsafeCell, thread::JoinHandle};
 use ptfrag::{Embed, Frag, Mm};
 
 mod lock;
@@ -54,6 +54,8 @@ impl<const PAGE: usize> Embed for Env<PAGE> {
 pub type Mm2 = Mm<2, SIZE, Env<{ 2 * SIZE }>>;
 /// An mm of pages of four fragments.
 pub type Mm4 = Mm<4, SIZE, Env<{ 4 * SIZE }>>;
+/// A fragment of one.
+pub type Frag4 = Frag<4, SIZE, Env<{ 4 * SIZE }>>;
 
 /// Plays `scene` in every order: all of them with two threads, those of at most three preemptions
 /// with three. Afterwards, in each, all calls come back, and every page and head must be home.
@@ -81,7 +83,7 @@ pub fn explore<const PAGE: usize>(
 }
 
 /// Starts a thread that has its own reader slot.
-pub fn spawn<T: 'static>(play: impl FnOnce() -> T + 'static) -> loom::thread::JoinHandle<T> {
+pub fn spawn<T: 'static>(play: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     let slot = Stage::with(Stage::next_slot);
     loom::thread::spawn(move || {
         Stage::with(|stage| stage.register(slot));
@@ -123,6 +125,17 @@ pub fn give_back<const N: usize, const PAGE: usize>(frag: Frag<N, SIZE, Env<PAGE
 pub fn give_back_all<const N: usize, const PAGE: usize>(frags: Vec<Frag<N, SIZE, Env<PAGE>>>) {
     frags.iter().for_each(|frag| Stage::with(|stage| stage.given_back(frag.as_ptr())));
     Frag::give_back_all(frags);
+}
+
+/// The end of a scene in which a page of `a`, mm number 0, is on its way home under a looker: if a
+/// grace period can pass it goes to `b`, mm number 1. Then everything ends.
+pub fn hand_over(a: Shared<Mm4>, b: Shared<Mm4>, looker: JoinHandle<Option<Frag4>>) {
+    try_grace_period();
+    let next = take(&b, 1);
+    let found = looker.join().unwrap();
+    found.into_iter().chain(next).for_each(retire);
+    drop(a.end());
+    drop(b.end());
 }
 
 /// Writes a fragment's first words, as its owner, with something that is no list node.

@@ -1,4 +1,4 @@
-//! The lock of an mm's partial list.
+//! The lock of an mm's partial list, and of the built-in domain's queues.
 //!
 //! Why not `lock_api::RawMutex`: its `const INIT` cannot be had under loom, and it does not say
 //! what this crate needs of `unlock` (see [`RawLock`]). Nor could an adapter over every `RawMutex`

@@ -7,8 +7,9 @@ use super::{
     epoch::{Clock, Epoch},
 };
 use crate::{
+    lock::{RawLock, SpinLock},
     rcu::RcuHead,
-    sync::{AtomicBool, AtomicPtr, Backoff, Ordering, UnsafeCell},
+    sync::{AtomicBool, AtomicPtr, Ordering, UnsafeCell},
 };
 
 /// The heads of one record.
@@ -20,10 +21,11 @@ use crate::{
 ///
 /// # Invariants
 /// - `incoming` begins a chain of queued heads that belongs to the queue.
-/// - `batches` is touched only by the thread that set `locked`.
+/// - `batches` is touched only by the thread that holds `lock`, which gives it what happened before
+///   the heads in them were queued and before their grace periods ended.
 pub(super) struct Queue {
     incoming: AtomicPtr<RcuHead>,
-    locked: AtomicBool,
+    lock: SpinLock,
     /// Whether `batches` held anything when it was last unlocked: a hint.
     stocked: AtomicBool,
     batches: UnsafeCell<Batches>,
@@ -59,7 +61,7 @@ impl Queue {
     pub(super) fn new(clock: &Clock) -> Self {
         Self {
             incoming: AtomicPtr::new(ptr::null_mut()),
-            locked: AtomicBool::new(false),
+            lock: SpinLock::new(),
             stocked: AtomicBool::new(false),
             batches: UnsafeCell::new(Batches {
                 waiting: Chain::EMPTY,
@@ -107,7 +109,7 @@ impl Queue {
     /// Moves heads on, and takes off at most `limit` ripe ones. If there are any, calls `running`
     /// before anybody else can find out that they are gone. Takes nothing if the queue is locked.
     pub(super) fn detach(&self, clock: &Clock, limit: usize, running: impl FnOnce()) -> Chain {
-        if !self.try_lock() {
+        if !self.lock.try_lock() {
             return Chain::EMPTY;
         }
         self.with_batches(|batches| {
@@ -131,7 +133,7 @@ impl Queue {
 
     /// The generation to wait for so that everything that is queued now has left.
     pub(super) fn goal(&self) -> u64 {
-        self.lock();
+        self.lock.lock();
         self.with_batches(|batches| {
             // Relaxed: what was queued before this call is seen by coherence.
             batches.taken + u64::from(!self.incoming.load(Ordering::Relaxed).is_null())
@@ -140,13 +142,13 @@ impl Queue {
 
     /// Whether the generation `goal` has left the queue. Callbacks may still be running.
     pub(super) fn reached(&self, goal: u64) -> bool {
-        self.lock();
+        self.lock.lock();
         self.with_batches(|batches| batches.finished() >= goal)
     }
 
     /// Takes something off, ripe or not, unless the queue is empty.
     pub(super) fn take_any(&self) -> Chain {
-        self.lock();
+        self.lock.lock();
         self.with_batches(|batches| {
             if !batches.ripe.is_empty() {
                 batches.ripe.take()
@@ -169,19 +171,6 @@ impl Queue {
         unsafe { Chain::from_raw(top) }
     }
 
-    fn try_lock(&self) -> bool {
-        // Acquire: pairs with the release that unlocks. The caller gets the batches, and with them
-        // what happened before their heads were queued and before their grace period ended.
-        self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
-    fn lock(&self) {
-        let backoff = Backoff::new();
-        while !self.try_lock() {
-            backoff.snooze();
-        }
-    }
-
     /// Works on the batches, and unlocks. The caller has just locked the queue.
     fn with_batches<R>(&self, work: impl FnOnce(&mut Batches) -> R) -> R {
         let (result, stocked) = self.batches.with_mut(|batches| {
@@ -193,8 +182,8 @@ impl Queue {
         if self.stocked.load(Ordering::Relaxed) != stocked {
             self.stocked.store(stocked, Ordering::Relaxed);
         }
-        // Release: pairs with `try_lock`.
-        self.locked.store(false, Ordering::Release);
+        // SAFETY: this thread locked the queue.
+        unsafe { self.lock.unlock() };
         result
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     misuse::bad_link,
     page::PageDesc,
     sync::{AtomicU64, Ordering},
-    word::{ListOp, Step, Word},
+    word::{ListOp, Lists, Step, Word},
 };
 
 /// Whether a transition may wait for the lock.
@@ -31,34 +31,41 @@ pub(crate) enum Wait {
 pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
     page: NonNull<PageDesc>,
     wait: Wait,
-    transition: impl Fn(Word<FRAGS>, bool) -> Result<Step<FRAGS>, M>,
+    transition: impl Fn(Word<FRAGS>, Lists) -> Result<Step<FRAGS>, M>,
 ) -> Result<Option<Step<FRAGS>>, (M, u64)> {
     // SAFETY: descriptors are type-stable.
     let word = unsafe { &page.as_ref().word };
-    let mut open = true;
+    let mut lists = Lists::Partial;
     let mut now = word.load(Ordering::Relaxed);
     loop {
-        let step = transition(Word::from_bits(now), open).map_err(|misuse| (misuse, now))?;
-        if step.list == ListOp::Keep {
-            match install(word, now, step) {
-                Ok(()) => return Ok(Some(step)),
-                Err(seen) => now = seen,
-            }
-            continue;
-        }
+        let step = |lists| transition(Word::from_bits(now), lists).map_err(|misuse| (misuse, now));
+        let mut step_now = step(lists)?;
         // SAFETY: the page, which the transition has not been made for, pins its mm's head.
         let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
         // SAFETY: as above.
         let head = unsafe { pinned.as_ref() };
+        if step_now.empties() && lists == Lists::Partial && head.keeps_empty() {
+            lists = Lists::Empty;
+            step_now = step(lists)?;
+        }
+        if step_now.list == ListOp::Keep {
+            match install(word, now, step_now) {
+                Ok(()) => return Ok(Some(step_now)),
+                Err(seen) => now = seen,
+            }
+            continue;
+        }
         match wait {
             Wait::ForLock => head.lock(),
             Wait::Never if head.try_lock() => {}
             Wait::Never => return Ok(None),
         }
         // SAFETY: under the lock.
-        open = unsafe { head.is_open() };
+        if unsafe { !head.is_open() } {
+            lists = Lists::Nothing;
+        }
         // SAFETY: under the lock.
-        let done = unsafe { head.apply_locked(page, |word| transition(word, open)) };
+        let done = unsafe { head.apply_locked(page, |word| transition(word, lists)) };
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
         // nothing was changed, or the page drains and is still ours: then the page is the pin.
         unsafe { MmHead::unlock(pinned) };

@@ -5,10 +5,10 @@ use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
     ops::{Deref, DerefMut},
-    ptr::NonNull,
+    ptr::{self, NonNull},
 };
 
-use crate::{embed::Embed, free, page::PageDesc, pieces::Pieces};
+use crate::{embed::Embed, free, head::MmHead, page::PageDesc, pieces::Pieces};
 
 /// A fragment that nobody else has: `SIZE` bytes, aligned to `SIZE`.
 ///
@@ -88,6 +88,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     #[inline]
     pub fn as_ptr(&self) -> NonNull<u8> {
         self.addr
+    }
+
+    /// Whether it is a fragment of the mm with this head.
+    #[inline]
+    pub(crate) fn is_of(&self, head: NonNull<MmHead<FRAGS, SIZE, E>>) -> bool {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { self.page.as_ref() };
+        // SAFETY: a used fragment keeps its page out.
+        ptr::addr_eq(unsafe { desc.mm() }, head.as_ptr())
     }
 
     /// Lets the token go; the fragment stays used until the pointer is handed to

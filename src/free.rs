@@ -17,7 +17,7 @@ use crate::{
     rcu::RcuHead,
     source::PageSource,
     sync::Ordering,
-    word::{NotUsed, Word},
+    word::{Lists, NotUsed, Word},
 };
 
 /// Retires fragments that readers may still see: one compare-and-swap, never the lock, and a call
@@ -66,15 +66,31 @@ pub(crate) unsafe fn retire<const FRAGS: usize, const SIZE: usize, E: Embed>(pie
 /// least one.
 #[inline]
 pub(crate) unsafe fn give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(pieces: Pieces) {
+    // SAFETY: passed on to the caller.
+    unsafe { try_give_back::<FRAGS, SIZE, E>(pieces, Wait::ForLock) };
+}
+
+/// [`give_back`] for those who may not wait: says whether it was done, or else nothing has changed.
+///
+/// # Safety
+/// As for [`give_back`].
+#[inline]
+pub(crate) unsafe fn try_give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(
+    pieces: Pieces,
+    wait: Wait,
+) -> bool {
     let Pieces { page, mask, .. } = pieces;
-    let freed = |word: Word<FRAGS>, open| word.give_back(mask, open);
+    let freed = |word: Word<FRAGS>, lists: Lists| word.give_back(mask, lists);
     // SAFETY: the fragments are used, so the page stays until they are not.
-    match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::ForLock, freed) } {
-        Ok(Some(step)) if step.call => {
-            // SAFETY: the page drains, by us.
-            unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
+    match unsafe { apply::<FRAGS, SIZE, E, _>(page, wait, freed) } {
+        Ok(Some(step)) => {
+            if step.call {
+                // SAFETY: the page drains, by us.
+                unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
+            }
+            true
         }
-        Ok(_) => {}
+        Ok(None) => false,
         Err((NotUsed, seen)) => not_used::<FRAGS>(pieces.addr, mask, seen),
     }
 }
@@ -110,7 +126,7 @@ unsafe extern "C" fn settle<const FRAGS: usize, const SIZE: usize, E: Embed>(
 ) {
     // SAFETY: as in `grace_over`.
     let page = unsafe { PageDesc::of_head(rcu) };
-    let over = |word: Word<FRAGS>, open| Ok::<_, Infallible>(word.grace_over(open));
+    let over = |word: Word<FRAGS>, lists: Lists| Ok::<_, Infallible>(word.grace_over(lists));
     // SAFETY: P or DRAIN, which only this callback ends, keeps the page.
     match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::Never, over) } {
         // SAFETY: the word is unchanged, and the call that it asks for is over.

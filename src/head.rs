@@ -25,7 +25,7 @@ use crate::{
     pieces::Pieces,
     rcu::{Rcu, RcuFn},
     source::{AllocError, PageSource},
-    sync::{AtomicU64, Ordering, UnsafeCell, fence},
+    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, fence},
 };
 
 /// What changes page by page, and not with every fragment.
@@ -46,6 +46,8 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
+    /// Up to so many pages, none is sent home for being empty.
+    keep: AtomicU32,
     dispose: unsafe fn(NonNull<Self>),
 }
 
@@ -116,6 +118,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             rcu,
             source,
             hooks,
+            keep: AtomicU32::new(0),
             dispose,
         }
     }
@@ -195,6 +198,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Pages that are out of the source for this mm.
     pub(crate) fn pages(&self) -> usize {
         Pin::Page.count(self.guarded.pins.load(Ordering::Relaxed)) as usize
+    }
+
+    /// Sets how many pages the mm may have and still keep those that are empty.
+    pub(crate) fn set_keep(&self, pages: u32) {
+        // Relaxed: a policy, read anew for every page.
+        self.keep.store(pages, Ordering::Relaxed);
+    }
+
+    /// Whether a page that is empty now stays.
+    pub(crate) fn keeps_empty(&self) -> bool {
+        self.pages() <= self.keep.load(Ordering::Relaxed) as usize
     }
 
     /// Adds a pin; the caller has one already.

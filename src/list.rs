@@ -109,6 +109,23 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         Ok(())
     }
 
+    /// The page behind a listed one, whose word is `word`.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and [`check`](Self::check) succeeded in this lock hold.
+    pub(crate) unsafe fn after(
+        &self,
+        source: &S,
+        page: NonNull<PageDesc>,
+        word: Word<N>,
+    ) -> Option<NonNull<PageDesc>> {
+        // SAFETY: the page is listed.
+        let host = unsafe { host_of(source, page, word) };
+        // SAFETY: the node of a listed page is read under the lock.
+        let next = unsafe { read(host) }[NEXT];
+        NonNull::new(next).and_then(|next| source.desc(next))
+    }
+
     /// Takes a page off the list and wipes its node. `word` is the listed word that the page has
     /// or, if it was just changed, had.
     ///

@@ -7,6 +7,7 @@ use crate::{
     frag::Frag,
     free,
     head::{MmHead, Pin},
+    local::{Local, LocalPart},
     misuse::not_used,
     page::PageDesc,
     pieces::Pieces,
@@ -96,6 +97,21 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         Self { head }
     }
 
+    /// Has the mm keep pages that are empty, as long as it has no more than `pages` in all. Without
+    /// this it keeps none: an mm that is emptied and filled again and again draws a page each time,
+    /// and each waits for a grace period on its way home.
+    #[must_use]
+    pub fn keeping(self, pages: u32) -> Self {
+        self.head().set_keep(pages);
+        self
+    }
+
+    /// Sends the empty pages home that the mm [keeps](Self::keeping), and says how many there were.
+    /// Takes the lock, for 16 of them at a time.
+    pub fn shrink(&self) -> usize {
+        self.head().shrink()
+    }
+
     fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
         // SAFETY: the handle pins the head.
         unsafe { self.head.as_ref() }
@@ -127,6 +143,48 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         let addr = unsafe { self.head().frag(page, index) };
         // SAFETY: passed on to the caller.
         unsafe { Frag::at(page, addr) }
+    }
+
+    /// A handle for one thread, its part in a `Box`.
+    ///
+    /// # Panics
+    /// With 2^31 handles of one mm, which only leaked ones can reach.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn local(&self) -> Local<FRAGS, SIZE, E> {
+        use alloc::boxed::Box;
+        let place = Box::into_raw(Box::<LocalPart<FRAGS, SIZE, E>>::new_uninit());
+        // SAFETY: a box is not null.
+        let place = unsafe { NonNull::new_unchecked(place) };
+        let free_box = |part: NonNull<LocalPart<FRAGS, SIZE, E>>| {
+            let place = part.cast::<MaybeUninit<LocalPart<FRAGS, SIZE, E>>>();
+            // SAFETY: the box that was let go above, its content dropped.
+            drop(unsafe { Box::from_raw(place.as_ptr()) });
+        };
+        // SAFETY: the box is ours, and stays allocated until it is disposed of.
+        unsafe { self.local_at(place, free_box) }
+    }
+
+    /// A handle for one thread, its part at `place`.
+    ///
+    /// When the handle is gone and its last call is back, the part is dropped in place and
+    /// `dispose` is called with it, once: on any thread, possibly inside an RCU callback, so it
+    /// does not wait.
+    ///
+    /// # Panics
+    /// As [`local`](Self::local).
+    ///
+    /// # Safety
+    /// `place` is aligned, writable, and nobody else's until `dispose` is called.
+    #[must_use]
+    pub unsafe fn local_at(
+        &self,
+        place: NonNull<MaybeUninit<LocalPart<FRAGS, SIZE, E>>>,
+        dispose: unsafe fn(NonNull<LocalPart<FRAGS, SIZE, E>>),
+    ) -> Local<FRAGS, SIZE, E> {
+        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
+        // SAFETY: the pin is the handle's; the rest is the caller's promise.
+        unsafe { Local::new(self.head, place, dispose) }
     }
 
     /// A place to publish fragments of this mm in.

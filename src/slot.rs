@@ -8,9 +8,7 @@ use core::{
 use crate::{
     embed::Embed,
     frag::Frag,
-    free,
     head::{MmHead, Pin},
-    pieces::Pieces,
     rcu::Rcu,
     source::PageSource,
     sync::{AtomicPtr, Ordering},
@@ -65,15 +63,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     /// When `frag` belongs to another mm; it is given back there.
     #[inline]
     pub fn publish(&self, frag: Frag<FRAGS, SIZE, E>) {
-        // SAFETY: the token keeps its fragment used.
-        unsafe { self.head().check_owner(&frag.pieces()) };
-        self.replace(frag.into_raw().as_ptr());
+        self.replace(Some(frag)).into_iter().for_each(Frag::retire);
     }
 
     /// Shows readers nothing any more, and retires what they saw before.
     #[inline]
     pub fn clear(&self) {
-        self.replace(ptr::null_mut());
+        self.replace(None).into_iter().for_each(Frag::retire);
     }
 
     /// What is published now. It stays readable until `guard` is dropped, even if it is retired
@@ -96,17 +92,26 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
         Some(unsafe { frag.cast().as_ref() })
     }
 
+    /// Shows readers `frag` or nothing, and answers with what they saw before. That is only good to
+    /// be retired, since there may still be readers.
     #[inline]
-    fn replace(&self, new: *mut u8) {
+    pub(crate) fn replace(
+        &self,
+        frag: Option<Frag<FRAGS, SIZE, E>>,
+    ) -> Option<Frag<FRAGS, SIZE, E>> {
+        if let Some(frag) = &frag {
+            // SAFETY: the token keeps its fragment used.
+            unsafe { self.head().check_owner(&frag.pieces()) };
+        }
+        let new = frag.map_or(ptr::null_mut(), |frag| frag.into_raw().as_ptr());
         // Release publishes the new fragment's bytes. Acquire, so that its retirement comes after
         // all that its publisher did to the old one.
-        let Some(old) = NonNull::new(self.frag.swap(new, Ordering::AcqRel)) else { return };
+        let old = NonNull::new(self.frag.swap(new, Ordering::AcqRel))?;
         let Some(page) = self.head().source.desc(old) else {
             unreachable!("a published fragment lies in its source")
         };
-        let pieces = Pieces::at::<FRAGS, SIZE>(page, old);
         // SAFETY: the slot owned the fragment, and no reader finds it here any more.
-        unsafe { free::retire::<FRAGS, SIZE, E>(pieces) };
+        Some(unsafe { Frag::at(page, old) })
     }
 }
 

@@ -8,14 +8,16 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
+pub(crate) use shuttle::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+};
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
+pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(all(loom, feature = "std"))]
 pub(crate) use loom::sync::{Arc, atomic::AtomicUsize};

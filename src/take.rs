@@ -30,6 +30,13 @@ fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(
     word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 
+/// What the list gave a handle that owns pages.
+enum Claimed {
+    Page(NonNull<PageDesc>, Mask),
+    Empty,
+    Closed,
+}
+
 /// What the list gave.
 enum Locked {
     Taken(Taken),
@@ -157,11 +164,103 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
     }
 
+    /// Takes all that is free on the list's first page, for a handle that will own it.
+    fn claim_listed(&self) -> Claimed {
+        self.lock();
+        // SAFETY: under the lock.
+        let open = unsafe { self.is_open() };
+        let claimed = match self.list().first() {
+            _ if !open => Claimed::Closed,
+            None => Claimed::Empty,
+            // SAFETY: under the lock, the list's first page.
+            Some(page) => match unsafe { self.claim_page(page) } {
+                Some(mask) => Claimed::Page(page, mask),
+                None => {
+                    // SAFETY: ours; the caller's handle is the pin.
+                    unsafe { Self::unlock(self.into()) };
+                    bad_link::<FRAGS, E::Source>(&self.source, page);
+                }
+            },
+        };
+        // SAFETY: as above.
+        unsafe { Self::unlock(self.into()) };
+        claimed
+    }
+
+    /// Takes all that is free on a listed page, and the page off the list; `None` when the list is
+    /// broken.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and the page is on the list.
+    unsafe fn claim_page(&self, page: NonNull<PageDesc>) -> Option<Mask> {
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let listed = Word::<FRAGS>::from_bits(now);
+            let (taken, mask) = listed.take_all()?;
+            // SAFETY: the page is on the list.
+            unsafe { self.list().check(&self.source, page, listed) }.ok()?;
+            match claim(word, now, taken) {
+                Ok(()) => {
+                    // SAFETY: checked above, and the host is ours.
+                    unsafe { self.list().unlink(&self.source, page, listed) };
+                    return Some(mask);
+                }
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// Takes all that is free on the list's first page, or else all of a fresh page.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    pub(crate) unsafe fn take_page(
+        head: NonNull<Self>,
+    ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
+        // SAFETY: the caller's pin keeps the head.
+        let this = unsafe { head.as_ref() };
+        match this.claim_listed() {
+            Claimed::Page(page, mask) => return Ok((page, mask)),
+            Claimed::Empty => {}
+            Claimed::Closed => return Err(AllocError),
+        }
+        // SAFETY: passed on to the caller.
+        match unsafe { Self::fetch(head, Word::fresh()) } {
+            Ok((page, _)) => Ok((page, Word::<FRAGS>::ALL)),
+            Err(error) => match this.claim_listed() {
+                Claimed::Page(page, mask) => Ok((page, mask)),
+                Claimed::Empty | Claimed::Closed => Err(error),
+            },
+        }
+    }
+
     /// Fetches a page and gives all but one of its fragments back, which lists it.
     ///
     /// # Safety
     /// As for [`take`](Self::take).
     unsafe fn take_fresh(head: NonNull<Self>) -> Result<Taken, AllocError> {
+        // SAFETY: passed on to the caller.
+        let (page, addr) = unsafe { Self::fetch(head, Word::fresh()) }?;
+        let index = 0;
+        let mask = Word::<FRAGS>::ALL - Mask::single(index);
+        // SAFETY: all fragments are ours, unseen, and one stays ours.
+        unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+        Ok((page, index))
+    }
+
+    /// Fetches a page whose fragments are all used, by the caller.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    unsafe fn fetch(
+        head: NonNull<Self>,
+        fresh: Word<FRAGS>,
+    ) -> Result<(NonNull<PageDesc>, NonNull<u8>), AllocError> {
         // SAFETY: the caller's pin keeps the head.
         let this = unsafe { head.as_ref() };
         let fetched = Fetched::from(this)?;
@@ -175,13 +274,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { desc.set_mm(head.as_ptr().cast()) };
         // Relaxed: others get to the page through the list or through a fragment, and both ways
         // are ordered.
-        desc.word.store(Word::<FRAGS>::fresh().bits(), Ordering::Relaxed);
+        desc.word.store(fresh.bits(), Ordering::Relaxed);
         mem::forget(fetched);
-        let index = 0;
-        let mask = Word::<FRAGS>::ALL - Mask::single(index);
-        // SAFETY: all fragments are ours, unseen, and one stays ours.
-        unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
-        Ok((page, index))
+        Ok((page, addr))
     }
 }
 

@@ -46,6 +46,17 @@ const LIVE: u64 = 1 << 54;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Word<const N: usize>(u64);
 
+/// Which pages the mm lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// None any more: it was closed.
+    Nothing,
+    /// Those with something free and something not.
+    Partial,
+    /// Those that are all free too: it keeps them.
+    Empty,
+}
+
 /// What a transition does to the partial list. Changes are made under the mm's lock, together with
 /// the change of the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +81,15 @@ pub struct Step<const N: usize> {
     pub call: bool,
     /// Or: give the page back to its source.
     pub release: bool,
+}
+
+impl<const N: usize> Step<N> {
+    /// Whether the page goes home by it: with its release, or with a drain that begins.
+    #[must_use]
+    #[inline]
+    pub fn empties(&self) -> bool {
+        self.release || (self.call && self.word.is_draining())
+    }
 }
 
 /// A free of nothing, or of fragments of which some are not used: a double free, or a stray
@@ -215,29 +235,30 @@ impl<const N: usize> Word<N> {
         Ok((Self(self.0 | u64::from(mask.bits()) << shift), idle))
     }
 
-    /// F <- U: fragments that no reader can have seen since they were taken. `open` tells whether
-    /// the mm still lists pages; it matters only where the answer is [`ListOp::Link`].
+    /// F <- U: fragments that no reader can have seen since they were taken. `lists` matters only
+    /// where the page would go on the list, or is all free now.
     ///
     /// # Errors
     /// [`NotUsed`] unless `mask` has fragments and every one of them is used.
     #[inline]
-    pub fn give_back(self, mask: Mask, open: bool) -> Result<Step<N>, NotUsed> {
+    pub fn give_back(self, mask: Mask, lists: Lists) -> Result<Step<N>, NotUsed> {
         if mask.is_empty() || !self.used().contains(mask) {
             return Err(NotUsed);
         }
-        Ok(self.freed(mask, self.pending(), self.next(), open))
+        Ok(self.freed(mask, self.pending(), self.next(), lists))
     }
 
-    /// F <- P, P <- X: the grace period in flight is over. `open` as for
+    /// F <- P, P <- X: the grace period in flight is over. `lists` as for
     /// [`give_back`](Self::give_back).
     #[inline]
-    pub fn grace_over(self, open: bool) -> Step<N> {
+    pub fn grace_over(self, lists: Lists) -> Step<N> {
         // All free with nothing free before: every fragment was retired at once, after the page
         // had left the list, so the grace period that just ended is the one a release needs.
-        if self.is_draining() || (self.free().is_empty() && self.pending() == Self::ALL) {
+        let whole = self.free().is_empty() && self.pending() == Self::ALL;
+        if self.is_draining() || (whole && lists != Lists::Empty) {
             return Step { word: Self(0), list: ListOp::Keep, call: false, release: true };
         }
-        let step = self.freed(self.pending(), self.next(), Mask::EMPTY, open);
+        let step = self.freed(self.pending(), self.next(), Mask::EMPTY, lists);
         Step { call: step.call || !self.next().is_empty(), ..step }
     }
 
@@ -254,21 +275,20 @@ impl<const N: usize> Word<N> {
 
     /// `mask` becomes free, P and X become what is given.
     #[inline]
-    fn freed(self, mask: Mask, pending: Mask, next: Mask, open: bool) -> Step<N> {
-        let was_free = self.free();
-        let free = was_free | mask;
+    fn freed(self, mask: Mask, pending: Mask, next: Mask, lists: Lists) -> Step<N> {
+        let free = self.free() | mask;
         let word = self.set_free(free).set_pending(pending).set_next(next);
         let step = |word, list, call| Step { word, list, call, release: false };
-        if free == Self::ALL {
+        // A page with something free that is off the list is a closed mm's.
+        let stays = self.is_listed() && lists == Lists::Empty;
+        let goes_on = self.free().is_empty() && lists != Lists::Nothing;
+        if free == Self::ALL && !stays && !(goes_on && lists == Lists::Empty) {
             let list = if self.is_listed() { ListOp::Unlink } else { ListOp::Keep };
-            step(word.draining(), list, true)
-        } else if was_free.is_empty() && open {
-            match free.highest() {
-                Some(host) => step(word.listed(host), ListOp::Link, false),
-                None => step(word, ListOp::Keep, false),
-            }
-        } else {
-            step(word, ListOp::Keep, false)
+            return step(word.draining(), list, true);
+        }
+        match free.highest() {
+            Some(host) if goes_on => step(word.listed(host), ListOp::Link, false),
+            _ => step(word, ListOp::Keep, false),
         }
     }
 

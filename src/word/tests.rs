@@ -3,7 +3,7 @@
 
 use std::{format, vec::Vec};
 
-use super::{ListOp, Step, Word};
+use super::{ListOp, Lists, Step, Word};
 use crate::mask::Mask;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +63,17 @@ impl<const N: usize> Page<N> {
         all_used
     }
 
-    /// Puts the page where it belongs once something has become free: all free drains, the first
-    /// free one lists it (if the mm is open), else all stays.
-    fn place(&mut self, had_free: bool, open: bool) -> (ListOp, bool) {
-        if self.all(Free) {
+    /// Puts the page where it belongs once something has become free: all free drains, unless the
+    /// mm keeps such pages and finds it on the list or can put it there; the first free one lists
+    /// it (if the mm is open), else all stays.
+    fn place(&mut self, had_free: bool, lists: Lists) -> (ListOp, bool) {
+        let on_list = self.host.is_some();
+        let kept = lists == Lists::Empty && (on_list || !had_free);
+        if self.all(Free) && !kept {
             let list = if self.host.take().is_some() { ListOp::Unlink } else { ListOp::Keep };
             self.draining = true;
             (list, true)
-        } else if !had_free && open && self.has(Free) {
+        } else if !had_free && lists != Lists::Nothing && self.has(Free) {
             self.host = (0..N).rev().find(|&i| self.frags[i] == Free);
             (ListOp::Link, false)
         } else {
@@ -164,14 +167,14 @@ fn retire<const N: usize>(word: Word<N>, mask: Mask) {
 }
 
 fn give_back<const N: usize>(word: Word<N>, mask: Mask) {
-    for open in [true, false] {
+    for lists in [Lists::Nothing, Lists::Partial, Lists::Empty] {
         let mut page = Page::of(word);
         let had_free = page.has(Free);
         let allowed = page.free(mask, Free);
-        let step = word.give_back(mask, open);
+        let step = word.give_back(mask, lists);
         assert_eq!(step.is_ok(), allowed, "{word} {mask:?}");
         if let Ok(step) = step {
-            let todo = page.place(had_free, open);
+            let todo = page.place(had_free, lists);
             check_step(word, step, page, todo);
         }
     }
@@ -183,9 +186,11 @@ fn grace_over<const N: usize>(word: Word<N>) {
     if !before.has(Pending) && !before.draining {
         return;
     }
-    for open in [true, false] {
-        let step = word.grace_over(open);
-        if before.draining || before.all(Pending) {
+    for lists in [Lists::Nothing, Lists::Partial, Lists::Empty] {
+        let step = word.grace_over(lists);
+        let home = before.all(Pending) && lists != Lists::Empty;
+        assert_eq!(step.empties(), step.release || (step.call && step.word.is_draining()));
+        if before.draining || home {
             assert_eq!(step.word.bits(), 0);
             assert_eq!((step.list, step.call, step.release), (ListOp::Keep, false, true));
             continue;
@@ -193,7 +198,7 @@ fn grace_over<const N: usize>(word: Word<N>) {
         let mut page = before;
         page.change(Pending, Free);
         page.change(Next, Pending);
-        let (list, drains) = page.place(before.has(Free), open);
+        let (list, drains) = page.place(before.has(Free), lists);
         check_step(word, step, page, (list, drains || page.has(Pending)));
     }
 }
@@ -244,10 +249,10 @@ fn words_read_like_pages() {
     assert!(call);
     let (word, call) = word.retire(Mask::single(3)).unwrap();
     assert!(!call);
-    let step = word.give_back(Mask::from_bits(0xf0), true).unwrap();
+    let step = word.give_back(Mask::from_bits(0xf0), Lists::Partial).unwrap();
     assert_eq!(format!("{}", step.word), "UUPXFFFF listed host=7");
     assert_eq!(format!("{:?}", Word::<2>::from_bits(0)), "Word(at its source)");
-    let whole = Word::<2>::fresh().give_back(Mask::first(2), true).unwrap();
+    let whole = Word::<2>::fresh().give_back(Mask::first(2), Lists::Partial).unwrap();
     assert_eq!(format!("{}", whole.word), "FF drain");
     let broken = Word::<2>::from_bits(whole.word.bits() | 1 << 16);
     assert_eq!(format!("{broken}"), "?F drain illegal 0x0060000000010003");

@@ -1,0 +1,250 @@
+//! The per-thread handle of an mm: whatever can be done without the other threads is.
+//!
+//! To everybody else all that a handle holds is *used*; the page word and its rules know nothing of
+//! handles. A handle takes all that is free on a page in one compare-and-swap and hands it out
+//! without any. What it retires it keeps, in the order in which it came, in a ring; one call serves
+//! all that was retired before it, whatever pages it lies on, and once that is back the handle hands
+//! the same fragments out again. So in the steady state neither the page words, nor the list and its
+//! lock, nor the source are touched, and the order of the frees does not matter.
+
+mod part;
+mod refill;
+mod ring;
+mod turn;
+
+use core::{fmt, mem::MaybeUninit, ptr::NonNull};
+
+pub use self::part::LocalPart;
+use self::{
+    part::{GONE, LEFT, OVER, SENT},
+    ring::ROOM,
+};
+use crate::{
+    embed::Embed, frag::Frag, head::MmHead, mask::Mask, page::PageDesc, slot::Slot,
+    source::AllocError, sync::Ordering,
+};
+
+/// The fewest and the most retired fragments for which a handle makes a call.
+const BATCH: (u32, u32) = if cfg!(loom) { (1, 1) } else { (16, 128) };
+
+/// While a call is in flight a handle looks after so many retirements whether it is back.
+const LOOK: u32 = if cfg!(loom) { 1 } else { 16 };
+
+/// What is claimed and was not handed out yet, all of one page.
+#[derive(Clone, Copy)]
+struct Claim {
+    page: NonNull<PageDesc>,
+    addr: NonNull<u8>,
+    mask: Mask,
+}
+
+/// One thread's handle of an mm: allocates and retires at the cost of a few instructions.
+///
+/// It comes from [`Mm::local`](crate::Mm::local), is made for a thread (or a processor, where the
+/// embedder keeps others away) and can be sent to another, and may outlive its mm. The tokens that
+/// it hands out are like all others: any thread can free them in any way. What readers see is
+/// retired through a handle under the same conditions as without.
+///
+/// # What it holds
+/// - At most one page's free fragments, claimed and not handed out yet.
+/// - At most [`HOLDS`](Self::HOLDS) retired ones, which wait to be enough for a call, or for the
+///   grace period of the one that is in flight, or are ready to be handed out again. A call is made
+///   for 16 to 128 of them, a quarter of what is out, or when there is nothing else to hand out.
+///   When there is no room, or the thread has handed out less than it retires, fragments are
+///   retired without the handle.
+///
+/// Nobody else can get these, so a handle that is idle for long had better be
+/// [flushed](Self::flush). One that is dropped, also by a panic, keeps nothing.
+///
+/// ```
+/// # use ptfrag::{Mm, OwnedDomain, Region};
+/// let domain = OwnedDomain::new();
+/// let mm = Mm::<16, 256, _>::new(&domain, Region::<4096>::new(100)?);
+/// std::thread::scope(|scope| {
+///     for _ in 0..2 {
+///         scope.spawn(|| {
+///             let mut local = mm.local();
+///             for _ in 0..1000 {
+///                 let mut frag = local.alloc().expect("100 pages are enough");
+///                 frag[0] = 1;
+///                 local.retire(frag);
+///                 drop(domain.read()); // now and then lets callbacks run
+///             }
+///         });
+///     }
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Invariants
+/// The places of the ring hold, in this order (their numbers wrap around):
+/// - `first..ready`: fragments that may be handed out;
+/// - `ready..sent`: those of the call in flight; if there is none, nothing;
+/// - `sent..end`: those that were retired since.
+///
+/// Together they are at most `HOLDS`, and `due` comes no later than that.
+pub struct Local<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    first: u32,
+    ready: u32,
+    end: u32,
+    /// When `end` gets there the ring is looked after.
+    due: u32,
+    part: NonNull<LocalPart<FRAGS, SIZE, E>>,
+    head: NonNull<MmHead<FRAGS, SIZE, E>>,
+    claim: Claim,
+    sent: u32,
+    /// Fragments that came from pages, less those that went back unused.
+    claimed: u32,
+    /// Fragments that were retired without the ring.
+    bare: u32,
+    /// Fragments that were handed out before the last call.
+    handed: u32,
+}
+
+// SAFETY: the head and the part are shared by rules of their own, and all else is the handle's.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Local<FRAGS, SIZE, E> {}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
+    /// The most retired fragments that a handle holds: what fits into 1 MiB, but at least 64 and at
+    /// most 512.
+    pub const HOLDS: usize = {
+        let fit = (1 << 20) / SIZE;
+        let fit = if fit < 64 { 64 } else { fit };
+        if fit < ROOM as usize { fit } else { ROOM as usize }
+    };
+
+    /// # Safety
+    /// `place` is aligned, writable, and nobody else's until `dispose` is called; the caller hands
+    /// over a pin on the head.
+    pub(crate) unsafe fn new(
+        head: NonNull<MmHead<FRAGS, SIZE, E>>,
+        place: NonNull<MaybeUninit<LocalPart<FRAGS, SIZE, E>>>,
+        dispose: unsafe fn(NonNull<LocalPart<FRAGS, SIZE, E>>),
+    ) -> Self {
+        let part = place.cast();
+        // SAFETY: the place is ours.
+        unsafe { part.write(LocalPart::new(head, dispose)) };
+        let claim =
+            Claim { page: NonNull::dangling(), addr: NonNull::dangling(), mask: Mask::EMPTY };
+        Self {
+            first: 0,
+            ready: 0,
+            end: 0,
+            due: BATCH.0,
+            part,
+            head,
+            claim,
+            sent: 0,
+            claimed: 0,
+            bare: 0,
+            handed: 0,
+        }
+    }
+
+    fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
+        // SAFETY: the part has a pin.
+        unsafe { self.head.as_ref() }
+    }
+
+    #[inline]
+    fn part(&self) -> &LocalPart<FRAGS, SIZE, E> {
+        // SAFETY: the part stays until the handle is gone.
+        unsafe { self.part.as_ref() }
+    }
+
+    /// Takes a fragment: one that the handle holds, or else it claims a page. Takes the mm's lock
+    /// for that, and asks the source if nothing is listed.
+    ///
+    /// # Errors
+    /// As [`Mm::alloc`](crate::Mm::alloc), when the handle holds nothing that is ready. What other
+    /// handles hold is out of reach.
+    #[inline]
+    pub fn alloc(&mut self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
+        if self.first == self.ready && (!self.claim.mask.is_empty() || !self.refill()?) {
+            return Ok(self.hand_out_claimed());
+        }
+        // SAFETY: a ready place holds a fragment of the handle's.
+        let frag = unsafe { self.part().ring.take(self.first) };
+        self.first = self.first.wrapping_add(1);
+        Ok(frag)
+    }
+
+    #[inline]
+    fn hand_out_claimed(&mut self) -> Frag<FRAGS, SIZE, E> {
+        let Claim { page, addr, mask } = self.claim;
+        let index = mask.bits().trailing_zeros() as usize;
+        self.claim.mask = Mask::from_bits(mask.bits() & mask.bits().wrapping_sub(1));
+        // SAFETY: something is claimed, so the index is below `FRAGS`, and leads into the page.
+        let frag = unsafe { addr.add(index * SIZE) };
+        // SAFETY: claimed, and handed out once.
+        unsafe { Frag::at(page, frag) }
+    }
+
+    /// Has a fragment freed after a grace period, most likely to be handed out by this handle
+    /// again. Never waits, takes no lock, and makes a call now and then. A fragment of another mm
+    /// is retired there, without the handle.
+    #[inline]
+    pub fn retire(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+        if !frag.is_of(self.head) || (self.end == self.due && !self.turn()) {
+            return frag.retire();
+        }
+        // SAFETY: the place is empty, since the ring is not full.
+        unsafe { self.part().ring.put(self.end, frag) };
+        self.end = self.end.wrapping_add(1);
+    }
+
+    /// [`Slot::publish`], with what readers saw before retired through the handle.
+    ///
+    /// # Panics
+    /// As [`Slot::publish`].
+    #[inline]
+    pub fn publish(&mut self, slot: &Slot<FRAGS, SIZE, E>, frag: Frag<FRAGS, SIZE, E>) {
+        slot.replace(Some(frag)).into_iter().for_each(|old| self.retire(old));
+    }
+
+    /// [`Slot::clear`], with what readers saw before retired through the handle.
+    #[inline]
+    pub fn clear(&mut self, slot: &Slot<FRAGS, SIZE, E>) {
+        slot.replace(None).into_iter().for_each(|old| self.retire(old));
+    }
+
+    /// Lets go of all that the handle holds; it stays usable. What waits for a grace period goes
+    /// to its pages when that is over, by itself.
+    pub fn flush(&mut self) {
+        self.look();
+        if self.in_flight() {
+            let state = &self.part().state;
+            // Release: what was sent is the callback's to give back from here on. If the callback
+            // was faster there is something to look at.
+            let left = state.compare_exchange(SENT, LEFT, Ordering::Release, Ordering::Relaxed);
+            if left.is_err() {
+                self.look();
+            }
+        }
+        self.empty();
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Local<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        self.empty();
+        if self.in_flight() {
+            // Release as in `flush`, Acquire as in `look`.
+            match self.part().state.swap(GONE, Ordering::AcqRel) {
+                // The callback ends the part.
+                SENT | LEFT => return,
+                OVER => Frag::give_back_all(self.drain(self.ready, self.sent)),
+                _ => {}
+            }
+        }
+        // SAFETY: no call is in flight, and the ring is empty.
+        unsafe { LocalPart::end(self.part) };
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Local<FRAGS, SIZE, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let holds = self.end.wrapping_sub(self.first) as usize + self.claim.mask.len();
+        write!(f, "Local({FRAGS} x {SIZE} bytes, holds {holds})")
+    }
+}

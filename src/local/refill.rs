@@ -1,0 +1,62 @@
+//! Where a handle gets fragments when nothing is ready, and where they go when it lets go of them.
+
+use super::{Claim, Local};
+use crate::{
+    embed::Embed,
+    frag::Frag,
+    free,
+    head::MmHead,
+    mask::Mask,
+    pieces::Pieces,
+    source::{AllocError, PageSource},
+};
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
+    /// Sees to it that there is something to hand out; says whether it is in the ring.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refill(&mut self) -> Result<bool, AllocError> {
+        self.look();
+        if self.first != self.ready {
+            return Ok(true);
+        }
+        if !self.in_flight() && self.end != self.sent {
+            // What was retired is needed sooner than planned.
+            self.send();
+            self.schedule();
+        }
+        // SAFETY: the part has a pin.
+        match unsafe { MmHead::take_page(self.head) } {
+            Ok((page, mask)) => {
+                // SAFETY: the page is of this source.
+                let addr = unsafe { self.head().source.addr(page) };
+                self.claimed = self.claimed.wrapping_add(mask.len() as u32);
+                self.claim = Claim { page, addr, mask };
+                Ok(false)
+            }
+            Err(error) => {
+                self.look();
+                if self.first != self.ready { Ok(true) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Lets go of all but what waits for the call in flight. Takes the lock where a page goes on
+    /// the list or leaves it.
+    pub(super) fn empty(&mut self) {
+        let ready = self.drain(self.first, self.ready);
+        Frag::give_back_all(ready);
+        self.skip_ready();
+        self.bare = self.bare.wrapping_add(self.end.wrapping_sub(self.sent));
+        Frag::retire_all(self.drain(self.sent, self.end));
+        self.end = self.sent;
+        let Claim { page, addr, mask } = self.claim;
+        if !mask.is_empty() {
+            self.claimed = self.claimed.wrapping_sub(mask.len() as u32);
+            self.claim.mask = Mask::EMPTY;
+            // SAFETY: claimed, and nobody has got them since.
+            unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+        }
+        self.schedule();
+    }
+}

@@ -1,0 +1,106 @@
+//! What a handle does with the fragments in its ring, now and then.
+
+use super::{
+    BATCH, LOOK, Local,
+    part::{IDLE, LocalPart, OVER},
+};
+use crate::{embed::Embed, frag::Frag, sync::Ordering};
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
+    /// Whether some of the fragments wait for a grace period.
+    pub(super) fn in_flight(&self) -> bool {
+        self.ready != self.sent
+    }
+
+    /// Looks after the ring before another retirement, and says whether there is room for it.
+    /// Never takes the lock.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn turn(&mut self) -> bool {
+        self.look();
+        if !self.in_flight() && self.end.wrapping_sub(self.sent) >= self.batch() {
+            self.send();
+        }
+        let room = self.schedule();
+        self.bare = self.bare.wrapping_add(u32::from(!room));
+        room
+    }
+
+    /// Sets when to look after the ring again: soon, and before it is full. Says whether it is not.
+    pub(super) fn schedule(&mut self) -> bool {
+        let soon = if self.in_flight() { LOOK } else { self.batch() };
+        let room = Self::HOLDS as u32 - self.end.wrapping_sub(self.first);
+        self.due = self.end.wrapping_add(soon.min(room));
+        room != 0
+    }
+
+    /// How many fragments are worth a call: a quarter of those that are out, as far as the handle
+    /// knows, so that a small mm does not wait for much and a large one pays for few calls.
+    fn batch(&self) -> u32 {
+        let back = self.end.wrapping_add(self.bare);
+        let out = self.handed_out().wrapping_sub(back) as i32;
+        (out.max(0) as u32).div_ceil(4).clamp(BATCH.0, BATCH.1)
+    }
+
+    /// Fragments handed out so far.
+    fn handed_out(&self) -> u32 {
+        self.first.wrapping_add(self.claimed).wrapping_sub(self.claim.mask.len() as u32)
+    }
+
+    /// Takes what has come back, if anything has.
+    pub(super) fn look(&mut self) {
+        if !self.in_flight() {
+            return;
+        }
+        let state = &self.part().state;
+        // Acquire pairs with the callback's Release: the readers' last accesses, and the hook's,
+        // happen before the fragments are used again.
+        match state.load(Ordering::Acquire) {
+            OVER => {
+                state.store(IDLE, Ordering::Relaxed);
+                self.ready = self.sent;
+            }
+            // The callback gave them back, and the handle, which was flushed, had no others ready.
+            IDLE => {
+                self.ready = self.sent;
+                self.skip_ready();
+            }
+            _ => {}
+        }
+    }
+
+    /// What was ready has gone to its pages, and not to users.
+    pub(super) fn skip_ready(&mut self) {
+        self.claimed = self.claimed.wrapping_sub(self.ready.wrapping_sub(self.first));
+        self.first = self.ready;
+    }
+
+    /// Makes a call for what was retired, as far as the thread is going to need it. The rest is
+    /// left to the pages, so a thread that only retires keeps little. No call is in flight.
+    pub(super) fn send(&mut self) {
+        let handed = self.handed_out();
+        let lately = handed.wrapping_sub(self.handed);
+        self.handed = handed;
+        let stock = self.ready.wrapping_sub(self.first);
+        let gathered = self.end.wrapping_sub(self.sent);
+        let wanted = (2 * lately + BATCH.0).saturating_sub(stock).min(gathered);
+        let (from, to) = (self.sent, self.sent.wrapping_add(wanted));
+        self.bare = self.bare.wrapping_add(gathered - wanted);
+        Frag::retire_all(self.drain(to, self.end));
+        self.end = to;
+        self.sent = to;
+        if wanted != 0 {
+            // SAFETY: no call is in flight, and no reader finds what was retired.
+            unsafe { LocalPart::send(self.part, from, to) };
+        }
+    }
+
+    /// Takes out what is in some places of the ring.
+    pub(super) fn drain(&self, from: u32, to: u32) -> impl Iterator<Item = Frag<FRAGS, SIZE, E>> {
+        (0..to.wrapping_sub(from)).map(move |at| {
+            // SAFETY: the callers name places that hold fragments of the handle's, and count them
+            // as empty from then on.
+            unsafe { self.part().ring.take(from.wrapping_add(at)) }
+        })
+    }
+}

@@ -122,12 +122,12 @@ pub(crate) fn run<P: Policy>(
             let placed = rules.levels.contains(&event.level);
             match event.op {
                 Op::Alloc if placed => {
-                    driver.policy.alloc(mm, table).map_err(|what| failed(name, what))?;
+                    driver.policy.alloc(event.cpu as usize, mm, table).map_err(|what| failed(name, what))?;
                     alive[table] = true;
                     tables_of[mm] += 1;
                 }
                 Op::Free if placed => {
-                    driver.policy.free(table);
+                    driver.policy.free(event.cpu as usize, table);
                     alive[table] = false;
                     tables_of[mm] -= 1;
                 }
@@ -151,7 +151,7 @@ pub(crate) fn run<P: Policy>(
     let pages_mean = driver.curve.mean(end);
 
     for table in (0..trace.tables).filter(|&table| alive[table]) {
-        driver.policy.free(table);
+        driver.policy.free(0, table);
         driver.step(end);
     }
     for mm in 0..trace.mms {

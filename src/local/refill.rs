@@ -25,8 +25,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             self.send();
             self.schedule();
         }
-        // SAFETY: the part has a pin.
-        match unsafe { MmHead::take_page(self.head) } {
+        let claimed = if self.handed_out() < 2 * FRAGS as u32 {
+            // SAFETY: the part has a pin.
+            unsafe { MmHead::take(self.head) }.map(|(page, index)| (page, Mask::single(index)))
+        } else {
+            // SAFETY: as above.
+            unsafe { MmHead::take_page(self.head) }
+        };
+        match claimed {
             Ok((page, mask)) => {
                 // SAFETY: the page is of this source.
                 let addr = unsafe { self.head().source.addr(page) };

@@ -1,10 +1,12 @@
 //! What a handle does with the fragments in its ring, now and then.
 
+use core::mem::ManuallyDrop;
+
 use super::{
     BATCH, LOOK, Local,
     part::{IDLE, LocalPart, OVER},
 };
-use crate::{embed::Embed, frag::Frag, sync::Ordering};
+use crate::{apply::Wait, embed::Embed, frag::Frag, free, sync::Ordering};
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Whether some of the fragments wait for a grace period.
@@ -13,7 +15,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     }
 
     /// Looks after the ring before another retirement, and says whether there is room for it.
-    /// Never takes the lock.
+    /// Never waits for the lock.
     #[cold]
     #[inline(never)]
     pub(super) fn turn(&mut self) -> bool {
@@ -43,7 +45,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     }
 
     /// Fragments handed out so far.
-    fn handed_out(&self) -> u32 {
+    pub(super) fn handed_out(&self) -> u32 {
         self.first.wrapping_add(self.claimed).wrapping_sub(self.claim.mask.len() as u32)
     }
 
@@ -79,11 +81,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// left to the pages, so a thread that only retires keeps little. No call is in flight.
     pub(super) fn send(&mut self) {
         let handed = self.handed_out();
-        let lately = handed.wrapping_sub(self.handed);
+        let need = 2 * handed.wrapping_sub(self.handed) + BATCH.0;
         self.handed = handed;
+        self.trim(need);
         let stock = self.ready.wrapping_sub(self.first);
         let gathered = self.end.wrapping_sub(self.sent);
-        let wanted = (2 * lately + BATCH.0).saturating_sub(stock).min(gathered);
+        let wanted = need.saturating_sub(stock).min(gathered);
         let (from, to) = (self.sent, self.sent.wrapping_add(wanted));
         self.bare = self.bare.wrapping_add(gathered - wanted);
         Frag::retire_all(self.drain(to, self.end));
@@ -92,6 +95,20 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         if wanted != 0 {
             // SAFETY: no call is in flight, and no reader finds what was retired.
             unsafe { LocalPart::send(self.part, from, to) };
+        }
+    }
+
+    /// Gives back what is ready beyond `need`, as far as that goes without waiting for the lock.
+    fn trim(&mut self, need: u32) {
+        while self.ready.wrapping_sub(self.first) > need {
+            // SAFETY: a ready place holds a fragment of the handle's.
+            let frag = ManuallyDrop::new(unsafe { self.part().ring.take(self.first) });
+            // SAFETY: the fragment is the handle's.
+            if !unsafe { free::try_give_back::<FRAGS, SIZE, E>(frag.pieces(), Wait::Never) } {
+                return;
+            }
+            self.first = self.first.wrapping_add(1);
+            self.claimed = self.claimed.wrapping_sub(1);
         }
     }
 

@@ -37,10 +37,10 @@ pub(crate) trait Policy {
     fn page_bytes(&self) -> usize;
 
     /// Finds a place for `table`.
-    fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String>;
+    fn alloc(&mut self, cpu: usize, mm: usize, table: usize) -> Result<(), String>;
 
     /// Frees `table`, whose memory readers may hold until a grace period has passed.
-    fn free(&mut self, table: usize);
+    fn free(&mut self, cpu: usize, table: usize);
 
     /// The mm exits. Tables of it may live on.
     fn exit(&mut self, mm: usize);

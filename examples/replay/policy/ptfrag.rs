@@ -105,6 +105,8 @@ pub(crate) struct Ptfrag<const FRAGS: usize, const SIZE: usize, const PAGE: usiz
     region: Region<PAGE>,
     watch: Watch,
     mms: Vec<Option<Mm<FRAGS, SIZE, Parts<PAGE>>>>,
+    owner: Vec<usize>,
+    cpus: Vec<Option<(usize, ::ptfrag::Local<FRAGS, SIZE, Parts<PAGE>>)>>,
     tables: Vec<Option<Frag<FRAGS, SIZE, Parts<PAGE>>>>,
     /// The thread's acquisitions before this replay.
     earlier: u64,
@@ -119,6 +121,7 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Ptfrag<FRAGS, SIZ
             region: Region::new(tables.max(1))?,
             watch: Watch::default(),
             mms: (0..mms).map(|_| None).collect(),
+            owner: vec![0; tables], cpus: (0..256).map(|_| None).collect(),
             tables: (0..tables).map(|_| None).collect(),
             earlier: ACQUISITIONS.get(),
         })
@@ -138,10 +141,13 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
         PAGE
     }
 
-    fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String> {
+    fn alloc(&mut self, cpu: usize, mm: usize, table: usize) -> Result<(), String> {
+        self.owner[table] = mm;
+        let number = mm;
         let mm = self.mms[mm]
             .get_or_insert_with(|| Mm::new_in(self.rcu, self.region.clone(), self.watch.clone()));
-        let frag = mm.alloc().map_err(|e| e.to_string())?;
+        if self.cpus[cpu].as_ref().is_none_or(|(at, _)| *at != number) { self.cpus[cpu] = None; self.cpus[cpu] = Some((number, mm.local())); }
+        let frag = self.cpus[cpu].as_mut().unwrap().1.alloc().map_err(|e| e.to_string())?;
         let addr = frag.as_ptr().addr().get();
         let (page, bit) = (addr & !(PAGE - 1), 1 << (addr % PAGE / SIZE));
         let mut pages = self.watch.pages();
@@ -153,11 +159,13 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
         Ok(())
     }
 
-    fn free(&mut self, table: usize) {
-        self.tables[table].take().expect("a trace frees what it allocated").retire();
+    fn free(&mut self, cpu: usize, table: usize) {
+        let frag = self.tables[table].take().expect("a trace frees what it allocated");
+        match &mut self.cpus[cpu] { Some((mm, local)) if *mm == self.owner[table] => local.retire(frag), _ => frag.retire() }
     }
 
     fn exit(&mut self, mm: usize) {
+        for c in &mut self.cpus { if c.as_ref().is_some_and(|(at, _)| *at == mm) { *c = None; } }
         self.mms[mm] = None;
     }
 

@@ -49,4 +49,4 @@ fn batches() {
     world.finish();
 }
 
-walks!(mixed, 2_000, 4_000, super::batches);
+walks!(mixed, 2_000, 16_000, super::batches);

@@ -112,6 +112,6 @@ fn churn<const N: usize, const THREADS: usize, const MMS: usize>(ops: usize) {
     world.finish();
 }
 
-walks!(of_16, 12_000, 18_000, || super::churn::<16, 4, 2>(8));
-walks!(of_2, 14_000, 20_000, || super::churn::<2, 4, 2>(8));
-walks!(crowd, 5_000, 7_000, || super::churn::<16, 8, 3>(5));
+walks!(of_16, 12_000, 60_000, || super::churn::<16, 4, 2>(8));
+walks!(of_2, 14_000, 40_000, || super::churn::<2, 4, 2>(8));
+walks!(crowd, 5_000, 30_000, || super::churn::<16, 8, 3>(5));

@@ -74,4 +74,4 @@ fn leavers() {
     world.finish();
 }
 
-walks!(real, 4_000, 5_000, super::leavers);
+walks!(real, 4_000, 10_000, super::leavers);

@@ -79,5 +79,5 @@ fn nested(world: World<16>) {
     world.finish();
 }
 
-walks!(model, 3_000, 4_000, || super::nested(super::World::new(6)));
-walks!(real, 2_000, 3_000, || super::nested(super::World::with_real_domain(6)));
+walks!(model, 3_000, 10_000, || super::nested(super::World::new(6)));
+walks!(real, 2_000, 6_000, || super::nested(super::World::with_real_domain(6)));

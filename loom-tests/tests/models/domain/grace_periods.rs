@@ -89,11 +89,11 @@ fn a_tag_is_not_older_than_its_heads() {
 /// One thread reads, one waits, and one that does neither ends the grace period.
 ///
 /// ```text
-/// setup   a head among the orphans, so that there is something to poll for
+/// setup   the poller has a record, and a head queued, so that there is something to poll for
 /// reader                  retirer                 poller
-/// enter                   unpublish; tag          poll: advance
-/// look; read; leave       advance, or find it
-///                         done; write the value
+/// put a record in the     unpublish; tag          poll: advance: fence, look at the records
+///   list; enter           advance, or find it
+/// look; read; leave       done; write the value
 /// ```
 ///
 /// Three threads, at most 3 preemptions. Fails without the full fence in the advance, and when the
@@ -105,12 +105,12 @@ fn a_third_ends_the_grace_period() {
     check_scene(3, Some(3), || {
         let world = World::new();
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
-        // Something to poll for.
+        drop(Rcu::read(&*world.domain));
         world.other.queue(&world.domain);
         let reader = thread::spawn(move || one.look());
-        let poller = thread::spawn(move || two.poll(1));
-        world.retire_and_wait();
+        let retirer = thread::spawn(move || two.retire_and_wait());
+        world.poll(1);
         reader.join().unwrap();
-        poller.join().unwrap();
+        retirer.join().unwrap();
     });
 }

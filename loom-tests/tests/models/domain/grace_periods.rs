@@ -89,10 +89,10 @@ fn a_tag_is_not_older_than_its_heads() {
 /// One thread reads, one waits, and one that does neither ends the grace period.
 ///
 /// ```text
-/// setup   the poller has a record, and a head queued, so that there is something to poll for
+/// setup   a head among the orphans, so that there is something to poll for
 /// reader                  retirer                 poller
-/// put a record in the     unpublish; tag          poll: advance: fence, look at the records
-///   list; enter           advance, or find it
+/// put a record in the     unpublish; tag          register; poll: advance: fence, look at
+///   list; enter           advance, or find it       the records
 /// look; read; leave       done; write the value
 /// ```
 ///
@@ -105,12 +105,11 @@ fn a_third_ends_the_grace_period() {
     check_scene(3, Some(3), || {
         let world = World::new();
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
-        drop(Rcu::read(&*world.domain));
         world.other.queue(&world.domain);
-        let reader = thread::spawn(move || one.look());
+        let poller = thread::spawn(move || one.poll(1));
         let retirer = thread::spawn(move || two.retire_and_wait());
-        world.poll(1);
-        reader.join().unwrap();
+        world.look();
+        poller.join().unwrap();
         retirer.join().unwrap();
     });
 }

@@ -2,9 +2,11 @@
 //! no such failure, with one at each of the first exchanges after its setup, and with each two of
 //! them; a failure reads anew, and may read what was expected.
 //!
-//! Guessing what the first load of a loop would read is not modelled: the transitions judge what
-//! they are given (a fragment that is not used is a panic), so a guess is no legal start. A load
-//! may return any old value that coherence allows, and loom tries those.
+//! They also undo a limit of loom: it looks for other orders of two accesses only from the last
+//! access of a word, so the load at the start of a loop can hide what conflicts with its exchange.
+//! After a failure the exchange comes without such a load of its own. The loops cannot be
+//! begun with a guess instead, since the transitions judge what they are given: a fragment that a
+//! guess does not show as used is a panic.
 
 use std::sync::Arc;
 

@@ -13,9 +13,9 @@ use loom::{
     sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
     thread::{Thread, ThreadId},
 };
-use ptfrag::{MmHead, PageDesc, RawLock, RcuHead};
+use ptfrag::{Embed, MmHead, PageDesc, RawLock, RcuHead};
 
-use super::{Env, Node, SIZE, Watched, try_grace_period};
+use super::{Node, SIZE, Watched, try_grace_period};
 
 // A loom thread is a coroutine on the test's own thread, so this is the same for all of them.
 thread_local! {
@@ -51,6 +51,9 @@ struct Oracle {
     next_slot: usize,
 }
 
+/// What a model's hook does, once.
+type Play = Box<dyn FnOnce()>;
+
 /// One execution's world.
 pub struct Stage {
     size: usize,
@@ -63,6 +66,7 @@ pub struct Stage {
     pub slots: Box<[AtomicUsize]>,
     /// The heads that wait for a grace period.
     pub queue: AtomicPtr<RcuHead>,
+    hook: Cell<Option<Play>>,
     oracle: RefCell<Oracle>,
 }
 
@@ -96,6 +100,7 @@ impl Stage {
             home: (0..pages).map(|_| AtomicBool::new(true)).collect(),
             slots: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             queue: AtomicPtr::new(ptr::null_mut()),
+            hook: Cell::new(None),
             oracle: RefCell::new(oracle),
         }));
         CURRENT.set(Some(stage));
@@ -186,10 +191,10 @@ impl Stage {
     // Heads and their locks.
 
     /// Room for an mm's head, and the mm's number.
-    pub fn place<const N: usize, const PAGE: usize>(
+    pub fn place<const N: usize, E: Embed>(
         &self,
-    ) -> (NonNull<MaybeUninit<MmHead<N, SIZE, Env<PAGE>>>>, usize) {
-        let layout = Layout::new::<MmHead<N, SIZE, Env<PAGE>>>();
+    ) -> (NonNull<MaybeUninit<MmHead<N, SIZE, E>>>, usize) {
+        let layout = Layout::new::<MmHead<N, SIZE, E>>();
         // SAFETY: a head is not empty.
         let at = NonNull::new(unsafe { alloc::alloc(layout) }).unwrap();
         let heads = &mut self.oracle.borrow_mut().heads;
@@ -198,7 +203,7 @@ impl Stage {
     }
 
     /// The mm's end.
-    pub fn disposed<const N: usize, const PAGE: usize>(head: NonNull<MmHead<N, SIZE, Env<PAGE>>>) {
+    pub fn disposed<const N: usize, E: Embed>(head: NonNull<MmHead<N, SIZE, E>>) {
         let mut oracle = Self::get().oracle.borrow_mut();
         let place = oracle.heads.iter_mut().find(|place| place.at == head.cast()).unwrap();
         assert!(!place.disposed, "an mm's head was freed twice");
@@ -234,6 +239,20 @@ impl Stage {
     pub fn unjam(&self, nth: usize) {
         // SAFETY: the stopped thread holds it, and never comes back.
         unsafe { self.lock(nth).unlock() };
+    }
+
+    // Hooks.
+
+    /// Has the next reclaim hook do something of the model's.
+    pub fn at_reclaim(&self, play: impl FnOnce() + 'static) {
+        self.hook.set(Some(Box::new(play)));
+    }
+
+    /// Does it, if no hook has yet.
+    pub fn run_hook(&self) {
+        if let Some(play) = self.hook.take() {
+            play();
+        }
     }
 
     // The oracle.

@@ -25,7 +25,7 @@ use crate::{
     pieces::Pieces,
     rcu::{Rcu, RcuFn},
     source::{AllocError, PageSource},
-    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, fence},
+    sync::{AtomicU64, Ordering, UnsafeCell, fence},
 };
 
 /// What changes page by page, and not with every fragment.
@@ -47,7 +47,7 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
     /// Up to so many pages, none is sent home for being empty.
-    keep: AtomicU32,
+    keep: u32,
     dispose: unsafe fn(NonNull<Self>),
 }
 
@@ -118,7 +118,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             rcu,
             source,
             hooks,
-            keep: AtomicU32::new(0),
+            keep: 0,
             dispose,
         }
     }
@@ -200,15 +200,26 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         Pin::Page.count(self.guarded.pins.load(Ordering::Relaxed)) as usize
     }
 
-    /// Sets how many pages the mm may have and still keep those that are empty.
-    pub(crate) fn set_keep(&self, pages: u32) {
-        // Relaxed: a policy, read anew for every page.
-        self.keep.store(pages, Ordering::Relaxed);
+    /// Sets up to how many pages none is sent home for being empty; says whether that was possible:
+    /// not once anything else than the caller's handle pins the head.
+    ///
+    /// # Safety
+    /// The caller has a handle, and nobody else uses it meanwhile.
+    pub(crate) unsafe fn set_keep(head: NonNull<Self>, pages: u32) -> bool {
+        // SAFETY: the handle keeps the head.
+        let pins = unsafe { &head.as_ref().guarded.pins };
+        // Acquire pairs with `unpin`: whoever was there before has finished.
+        let alone = pins.load(Ordering::Acquire) == Pin::Handle.unit();
+        if alone {
+            // SAFETY: the only pin is the caller's handle.
+            unsafe { (*head.as_ptr()).keep = pages };
+        }
+        alone
     }
 
     /// Whether a page that is empty now stays.
     pub(crate) fn keeps_empty(&self) -> bool {
-        self.pages() <= self.keep.load(Ordering::Relaxed) as usize
+        self.keep != 0 && self.pages() <= self.keep as usize
     }
 
     /// Adds a pin; the caller has one already.

@@ -100,9 +100,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// Has the mm keep pages that are empty, as long as it has no more than `pages` in all. Without
     /// this it keeps none: an mm that is emptied and filled again and again draws a page each time,
     /// and each waits for a grace period on its way home.
+    ///
+    /// # Panics
+    /// When the mm has pages, slots or other handles already.
     #[must_use]
     pub fn keeping(self, pages: u32) -> Self {
-        self.head().set_keep(pages);
+        // SAFETY: the handle is here by value.
+        let alone = unsafe { MmHead::set_keep(self.head, pages) };
+        assert!(alone, "ptfrag: what an mm keeps is set before it is used");
         self
     }
 

@@ -122,7 +122,10 @@ pub(crate) fn run<P: Policy>(
             let placed = rules.levels.contains(&event.level);
             match event.op {
                 Op::Alloc if placed => {
-                    driver.policy.alloc(event.cpu as usize, mm, table).map_err(|what| failed(name, what))?;
+                    driver
+                        .policy
+                        .alloc(event.cpu as usize, mm, table)
+                        .map_err(|what| failed(name, what))?;
                     alive[table] = true;
                     tables_of[mm] += 1;
                 }

@@ -121,7 +121,8 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Ptfrag<FRAGS, SIZ
             region: Region::new(tables.max(1))?,
             watch: Watch::default(),
             mms: (0..mms).map(|_| None).collect(),
-            owner: vec![0; tables], cpus: (0..256).map(|_| None).collect(),
+            owner: vec![0; tables],
+            cpus: (0..256).map(|_| None).collect(),
             tables: (0..tables).map(|_| None).collect(),
             earlier: ACQUISITIONS.get(),
         })
@@ -146,7 +147,10 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
         let number = mm;
         let mm = self.mms[mm]
             .get_or_insert_with(|| Mm::new_in(self.rcu, self.region.clone(), self.watch.clone()));
-        if self.cpus[cpu].as_ref().is_none_or(|(at, _)| *at != number) { self.cpus[cpu] = None; self.cpus[cpu] = Some((number, mm.local())); }
+        if self.cpus[cpu].as_ref().is_none_or(|(at, _)| *at != number) {
+            self.cpus[cpu] = None;
+            self.cpus[cpu] = Some((number, mm.local()));
+        }
         let frag = self.cpus[cpu].as_mut().unwrap().1.alloc().map_err(|e| e.to_string())?;
         let addr = frag.as_ptr().addr().get();
         let (page, bit) = (addr & !(PAGE - 1), 1 << (addr % PAGE / SIZE));
@@ -161,11 +165,18 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
 
     fn free(&mut self, cpu: usize, table: usize) {
         let frag = self.tables[table].take().expect("a trace frees what it allocated");
-        match &mut self.cpus[cpu] { Some((mm, local)) if *mm == self.owner[table] => local.retire(frag), _ => frag.retire() }
+        match &mut self.cpus[cpu] {
+            Some((mm, local)) if *mm == self.owner[table] => local.retire(frag),
+            _ => frag.retire(),
+        }
     }
 
     fn exit(&mut self, mm: usize) {
-        for c in &mut self.cpus { if c.as_ref().is_some_and(|(at, _)| *at == mm) { *c = None; } }
+        for c in &mut self.cpus {
+            if c.as_ref().is_some_and(|(at, _)| *at == mm) {
+                *c = None;
+            }
+        }
         self.mms[mm] = None;
     }
 

@@ -1,0 +1,88 @@
+//! The drain of an empty page (rules 6, 8 and 12).
+
+use crate::support::*;
+
+/// The last used fragment is given back while a taker looks at the page.
+///
+/// ```text
+/// setup   page F = {1} listed, 0 used
+/// giver                           taker
+/// lock; CAS DRAIN; unlink; unlock enter; only the host: leave
+/// call; grace period: release     lock; list empty or host; unlock; take; give back
+/// ```
+///
+/// Rules 1 and 6. Two threads, exhaustive. Fails with a race on the node when the call is queued
+/// before the unlink, and when the unlink is done without the lock.
+#[test]
+fn drain_against_a_taker() {
+    explore::<128>(2, 1, || {
+        let mm: Shared<Mm2> = Shared::new(mm());
+        let last = take(&mm, 0).unwrap();
+        let other = spawn(move || {
+            if let Some(frag) = take(&mm, 0) {
+                give_back(frag);
+            }
+        });
+        give_back(last);
+        try_grace_period();
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}
+
+/// The page drains while another thread runs the grace periods that release it.
+///
+/// ```text
+/// setup   page F = {1} listed, 0 used
+/// giver                           other
+/// lock; CAS DRAIN; unlink; unlock grace period: nothing queued, or release
+/// call                            grace period
+/// ```
+///
+/// Rule 6. Two threads, exhaustive. Fails when the call is queued before the unlink: the page goes
+/// back to its source, which writes to it, while the giver unlinks.
+#[test]
+fn drain_against_its_callback() {
+    explore::<128>(2, 1, || {
+        let mm: Shared<Mm2> = Shared::new(mm());
+        let last = take(&mm, 0).unwrap();
+        let other = spawn(move || {
+            try_grace_period();
+            try_grace_period();
+        });
+        give_back(last);
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}
+
+/// The last fragment is given back while the callback of the other one runs: whoever comes second
+/// drains the page, and exactly one does.
+///
+/// ```text
+/// setup   a: P = {0}, 1 used
+/// giver                           callback
+/// F = {1}, link; or DRAIN, call   F = {0}, link; or DRAIN, call
+///                                 grace period: release; b takes the page
+/// ```
+///
+/// Rules 6 and 8. Two threads, exhaustive. Fails with a race on the node when the call is queued
+/// before the unlink or the unlink takes no lock, with a second reclaim when a callback that does
+/// not get the lock starts from the hook again, and with a lost page when it does not come again.
+#[test]
+fn give_back_against_the_last_callback() {
+    explore::<128>(2, 1, || {
+        let a: Shared<Mm2> = Shared::new(mm());
+        let b: Shared<Mm2> = Shared::new(mm());
+        let [first, second] = [take(&a, 0).unwrap(), take(&a, 0).unwrap()];
+        retire(first);
+        let other = spawn(move || give_back(second));
+        try_grace_period();
+        try_grace_period();
+        let next = take(&b, 1);
+        other.join().unwrap();
+        next.into_iter().for_each(give_back);
+        drop(a.end());
+        drop(b.end());
+    });
+}

@@ -1,0 +1,57 @@
+//! A taker that looks at a page while it goes to another mm through the source (rule 6). The
+//! looker's fragment must be its own mm's in every order: the support checks that in `take`.
+
+use crate::support::*;
+
+/// The looker finds the page on `a`'s list and is slow; meanwhile it is emptied and goes to `b`.
+///
+/// ```text
+/// setup   a: page F = {1, 2, 3} listed, 0 used
+/// looker                          main
+/// enter; first = page             give back 0: unlink, DRAIN, call
+/// load word                       grace period (gives up if the looker is inside): release
+/// CAS F = {2, 3}, or start over   b takes the page: F = {1, 2, 3} listed, as it was with a
+/// leave
+/// ```
+///
+/// Two threads, exhaustive. Fails with "another mm's fragment" or a race when `take_first` looks
+/// without a read-side section, or when the DRAIN grace period is left out (`Word::freed` answers
+/// with a release and the zero word); and when a taker that finds only the host goes on under the
+/// lock with the page that it saw instead of the list's first.
+#[test]
+fn looker_against_a_second_mm() {
+    explore::<256>(2, 1, || {
+        let a: Shared<Mm4> = Shared::new(mm());
+        let b: Shared<Mm4> = Shared::new(mm());
+        let last = take(&a, 0).unwrap();
+        let looker = spawn(move || take(&a, 0));
+        give_back(last);
+        hand_over(a, b, looker);
+    });
+}
+
+/// All fragments of a page that was unlinked by the take of its host go back at once, and nothing
+/// waits for a grace period: only DRAIN keeps the page under the looker.
+///
+/// ```text
+/// setup   a: page F = {3} listed; 0, 1, 2 used
+/// looker                          main
+/// enter; first = page             take 3 (unlink); give all back: DRAIN, call
+/// load word, CAS                  grace period: release; b takes the page
+/// leave
+/// ```
+///
+/// Two threads, exhaustive. Fails when a give-back that empties an unlisted page releases it at
+/// once, without DRAIN.
+#[test]
+fn give_back_of_all_against_a_looker() {
+    explore::<256>(2, 1, || {
+        let a: Shared<Mm4> = Shared::new(mm());
+        let b: Shared<Mm4> = Shared::new(mm());
+        let mut frags: Vec<_> = (0..3).map(|_| take(&a, 0).unwrap()).collect();
+        let looker = spawn(move || take(&a, 0));
+        frags.extend(take(&a, 0));
+        give_back_all(frags);
+        hand_over(a, b, looker);
+    });
+}

@@ -20,6 +20,8 @@ pub enum Sharing {
     /// One pool for all threads.
     #[default]
     OneMm,
+    /// One pool, whose page source never gives memory back to the system.
+    Warm,
     /// Two pools, used in turn by the threads, that share page source and RCU.
     TwoMms,
     /// Two pools with a page source each, that share the RCU.
@@ -32,7 +34,7 @@ impl Sharing {
     /// How many pools there are.
     #[must_use]
     pub fn mms(self) -> usize {
-        if self == Self::OneMm { 1 } else { 2 }
+        if matches!(self, Self::OneMm | Self::Warm) { 1 } else { 2 }
     }
 }
 

@@ -14,3 +14,6 @@ pub mod heap;
 pub mod job;
 pub mod who;
 pub mod work;
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::{collections::HashSet, ptr::NonNull};
 
 use ptfrag::{Domain, Embed, Frag, Mm, OwnedDomain, PageDesc, Region, Std};
 
+use super::pages::PAGES;
 use crate::allocator::{Allocator, Block, Handle, Holding, Setup, Sharing};
 
 /// The parts of an mm, made from a domain and a region.
@@ -39,11 +40,9 @@ struct Pool<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> {
     mm: Mm<N, SIZE, E>,
 }
 
-/// Address space enough for whatever piles up while a reader is kept from running.
-const PAGES: usize = 1 << 17;
-
-fn region<const PAGE: usize>() -> Region<PAGE> {
-    Region::new(PAGES).expect("address space for the pages")
+fn region<const PAGE: usize>(sharing: Sharing) -> Region<PAGE> {
+    let keep = if sharing == Sharing::Warm { usize::MAX } else { Region::<PAGE>::DEFAULT_KEEP };
+    Region::with_keep(PAGES, keep).expect("address space for the pages")
 }
 
 impl<const N: usize, const SIZE: usize, E: Embed> Block for Frag<N, SIZE, E> {
@@ -62,7 +61,7 @@ impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Parts<PAGE>> Alloc
     const PAGE: usize = PAGE;
 
     fn new(setup: Setup) -> Self {
-        let shared = region();
+        let shared = region(setup.sharing);
         let pool = |nth| {
             let domain = match (nth, setup.sharing) {
                 // Domains that nobody owns live as long as the process, as the global one does.
@@ -70,7 +69,7 @@ impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Parts<PAGE>> Alloc
                 _ => Domain::global(),
             };
             let region = match (nth, setup.sharing) {
-                (1, Sharing::TwoSources | Sharing::Nothing) => region(),
+                (1, Sharing::TwoSources | Sharing::Nothing) => region(setup.sharing),
                 _ => shared.clone(),
             };
             Pool { domain, mm: E::mm(domain, region.clone()), region }

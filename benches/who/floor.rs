@@ -1,10 +1,38 @@
 //! The floor: a bump pointer per thread that goes round in a small buffer. Nothing is reclaimed and
 //! nobody is protected; it tells what the workload itself costs.
 
-use std::{collections::HashSet, ptr::NonNull};
+use std::{
+    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    collections::HashSet,
+    ptr::NonNull,
+};
 
-use super::pages::Chunk;
 use crate::allocator::{Allocator, Block, Handle, Holding, Setup};
+
+/// Naturally aligned memory.
+#[derive(Debug)]
+struct Chunk {
+    base: NonNull<u8>,
+    layout: Layout,
+}
+
+impl Chunk {
+    /// So many bytes, a power of two.
+    fn new(bytes: usize) -> Self {
+        let layout = Layout::from_size_align(bytes, bytes).expect("a power of two");
+        // SAFETY: the layout is not empty.
+        let base = unsafe { alloc(layout) };
+        let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
+        Self { base, layout }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) };
+    }
+}
 
 /// How many blocks a thread's buffer has.
 #[derive(Debug)]

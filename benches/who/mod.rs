@@ -137,7 +137,7 @@ pub fn dispatch<V: Visit, const COUNT: bool>(who: Who, geometry: Geometry, visit
         Geometry::G16x4096 => paged::<V, 16, 4096, 65536, COUNT>(who, visit),
         Geometry::G4x1024 => paged::<V, 4, 1024, 4096, COUNT>(who, visit),
         Geometry::G2x2048 => match who {
-            Who::S390 => visit.visit::<s390::S390<2048>>(),
+            Who::S390 => visit.visit::<s390::S390<2048, 4096>>(),
             _ => paged::<V, 2, 2048, 4096, COUNT>(who, visit),
         },
     }
@@ -154,8 +154,8 @@ fn paged<V: Visit, const N: usize, const SIZE: usize, const PAGE: usize, const C
         Who::Seize => visit.visit::<seize::Seize<SIZE, COUNT>>(),
         #[cfg(liburcu)]
         Who::Liburcu => visit.visit::<liburcu::Liburcu<SIZE, COUNT>>(),
-        Who::Powerpc => visit.visit::<powerpc::Powerpc<N, SIZE>>(),
-        Who::Mutex => visit.visit::<mutex::MutexList<N, SIZE>>(),
+        Who::Powerpc => visit.visit::<powerpc::Powerpc<N, SIZE, PAGE>>(),
+        Who::Mutex => visit.visit::<mutex::MutexList<N, SIZE, PAGE>>(),
         Who::Floor => visit.visit::<floor::Floor<SIZE>>(),
         #[cfg(not(liburcu))]
         Who::Liburcu => panic!("built without liburcu"),

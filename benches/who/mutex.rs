@@ -9,49 +9,58 @@ use std::{
     },
 };
 
-use ptfrag::{Domain, Rcu, RcuHead};
+use ptfrag::{Domain, PageSource, Rcu, RcuHead, Region};
 
-use super::pages::{Chunk, lock};
+use super::pages::{PAGES, lock};
 use crate::allocator::{Allocator, Block, Handle, Holding, Setup};
 
 /// A fragment with its head, which lies outside of it.
 #[repr(C)]
 #[derive(Debug)]
-struct Item {
+struct Item<const PAGE: usize> {
     head: RcuHead,
     addr: NonNull<u8>,
-    pool: NonNull<Pool>,
+    pool: NonNull<Pool<PAGE>>,
 }
 
-#[derive(Debug, Default)]
-struct Pool {
-    free: Mutex<Free>,
+#[derive(Debug)]
+struct Pool<const PAGE: usize> {
+    region: Region<PAGE>,
+    free: Mutex<Free<PAGE>>,
     /// Fragments handed out and not back yet.
     out: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
-struct Free {
-    list: Vec<NonNull<Item>>,
-    /// What the pool has ever taken, to be freed with it.
-    chunks: Vec<(Chunk, Box<[Item]>)>,
+#[derive(Debug)]
+struct Free<const PAGE: usize> {
+    list: Vec<NonNull<Item<PAGE>>>,
+    /// The items of every page that the pool has ever taken.
+    pages: Vec<Box<[Item<PAGE>]>>,
 }
 
 /// A free list for each mm.
 #[derive(Debug)]
-pub struct MutexList<const N: usize, const SIZE: usize>(Vec<Box<Pool>>);
+pub struct MutexList<const N: usize, const SIZE: usize, const PAGE: usize>(Vec<Box<Pool<PAGE>>>);
 
 // SAFETY: the items that the lists point to may be shared.
-unsafe impl<const N: usize, const SIZE: usize> Sync for MutexList<N, SIZE> {}
+unsafe impl<const N: usize, const SIZE: usize, const PAGE: usize> Sync
+    for MutexList<N, SIZE, PAGE>
+{
+}
 
-impl<const N: usize, const SIZE: usize> Allocator for MutexList<N, SIZE> {
-    type Block = ItemBlock;
-    type Handle<'a> = MutexHandle<'a, N, SIZE>;
+impl<const N: usize, const SIZE: usize, const PAGE: usize> Allocator for MutexList<N, SIZE, PAGE> {
+    type Block = ItemBlock<PAGE>;
+    type Handle<'a> = MutexHandle<'a, N, SIZE, PAGE>;
 
-    const PAGE: usize = N * SIZE;
+    const PAGE: usize = PAGE;
 
     fn new(setup: Setup) -> Self {
-        Self((0..setup.sharing.mms()).map(|_| Box::default()).collect())
+        let pool = |_| {
+            let region = Region::new(PAGES).expect("address space for the pages");
+            let free = Mutex::new(Free { list: Vec::new(), pages: Vec::new() });
+            Box::new(Pool { region, free, out: AtomicUsize::new(0) })
+        };
+        Self((0..setup.sharing.mms()).map(pool).collect())
     }
 
     fn handle(&self, pool: usize) -> Self::Handle<'_> {
@@ -67,9 +76,8 @@ impl<const N: usize, const SIZE: usize> Allocator for MutexList<N, SIZE> {
     }
 
     fn holding(&self) -> Holding {
-        let chunks: usize = self.0.iter().map(|pool| lock(&pool.free).chunks.len()).sum();
-        let bytes = chunks * Self::PAGE;
-        Holding { bytes, heap: bytes, beside: 0 }
+        let pages: usize = self.0.iter().map(|pool| lock(&pool.free).pages.len()).sum();
+        Holding { bytes: pages * PAGE, heap: 0, beside: 0 }
     }
 
     fn is_idle(&self) -> bool {
@@ -83,15 +91,15 @@ impl<const N: usize, const SIZE: usize> Allocator for MutexList<N, SIZE> {
 
 /// A fragment that is out.
 #[derive(Debug)]
-pub struct ItemBlock {
-    item: NonNull<Item>,
+pub struct ItemBlock<const PAGE: usize> {
+    item: NonNull<Item<PAGE>>,
     addr: NonNull<u8>,
 }
 
 // SAFETY: the fragment is its owner's, and the item with it.
-unsafe impl Send for ItemBlock {}
+unsafe impl<const PAGE: usize> Send for ItemBlock<PAGE> {}
 
-impl Block for ItemBlock {
+impl<const PAGE: usize> Block for ItemBlock<PAGE> {
     #[inline(always)]
     fn addr(&mut self) -> *mut u8 {
         self.addr.as_ptr()
@@ -100,26 +108,28 @@ impl Block for ItemBlock {
 
 /// A thread's way to its mm's list.
 #[derive(Debug)]
-pub struct MutexHandle<'a, const N: usize, const SIZE: usize>(&'a Pool);
+pub struct MutexHandle<'a, const N: usize, const SIZE: usize, const PAGE: usize>(&'a Pool<PAGE>);
 
-impl<const N: usize, const SIZE: usize> MutexHandle<'_, N, SIZE> {
+impl<const N: usize, const SIZE: usize, const PAGE: usize> MutexHandle<'_, N, SIZE, PAGE> {
     #[cold]
-    fn grow(&self, free: &mut Free) {
-        let chunk = Chunk::new(N * SIZE);
+    fn grow(&self, free: &mut Free<PAGE>) {
+        let desc = self.0.region.get().expect("pages enough for all that waits");
+        // SAFETY: the page is from this region.
+        let base = unsafe { self.0.region.addr(desc) };
         let item = |nth| Item {
             head: RcuHead::new(),
-            // SAFETY: the fragment lies in the chunk.
-            addr: unsafe { chunk.base.add(nth * SIZE) },
+            // SAFETY: the fragment lies in the page.
+            addr: unsafe { base.add(nth * SIZE) },
             pool: NonNull::from(self.0),
         };
-        let mut items: Box<[Item]> = (0..N).map(item).collect();
+        let mut items: Box<[Item<PAGE>]> = (0..N).map(item).collect();
         free.list.extend(items.iter_mut().map(NonNull::from));
-        free.chunks.push((chunk, items));
+        free.pages.push(items);
     }
 }
 
-unsafe extern "C" fn back(head: NonNull<RcuHead>) {
-    let item: NonNull<Item> = head.cast();
+unsafe extern "C" fn back<const PAGE: usize>(head: NonNull<RcuHead>) {
+    let item: NonNull<Item<PAGE>> = head.cast();
     // SAFETY: the head is an item's first field.
     let pool = unsafe { item.as_ref() }.pool;
     // SAFETY: the pool waits for its fragments.
@@ -128,11 +138,13 @@ unsafe extern "C" fn back(head: NonNull<RcuHead>) {
     pool.out.fetch_sub(1, Ordering::Release);
 }
 
-impl<const N: usize, const SIZE: usize> Handle for MutexHandle<'_, N, SIZE> {
-    type Block = ItemBlock;
+impl<const N: usize, const SIZE: usize, const PAGE: usize> Handle
+    for MutexHandle<'_, N, SIZE, PAGE>
+{
+    type Block = ItemBlock<PAGE>;
 
     #[inline]
-    fn allocate(&mut self) -> ItemBlock {
+    fn allocate(&mut self) -> ItemBlock<PAGE> {
         let mut free = lock(&self.0.free);
         let item = loop {
             match free.list.pop() {
@@ -147,10 +159,10 @@ impl<const N: usize, const SIZE: usize> Handle for MutexHandle<'_, N, SIZE> {
     }
 
     #[inline]
-    fn retire(&mut self, block: ItemBlock) {
+    fn retire(&mut self, block: ItemBlock<PAGE>) {
         let _section = Domain::global().read();
         // SAFETY: the fragment was the caller's, so its head is idle; the pool outlives the call.
-        unsafe { Domain::global().call(block.item.cast(), back) };
+        unsafe { Domain::global().call(block.item.cast(), back::<PAGE>) };
     }
 
     fn in_section<R>(&mut self, work: impl FnOnce() -> R) -> R {

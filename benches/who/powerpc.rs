@@ -17,24 +17,24 @@ use super::pages::{Fragment, Page, Pages, lock};
 use crate::allocator::{Allocator, Handle, Holding, Setup};
 
 /// The page that an mm hands out, and the index of the next fragment.
-type Current = Option<(NonNull<Page>, usize)>;
+type Current<const PAGE: usize> = Option<(NonNull<Page<PAGE>>, usize)>;
 
 /// Pages for some mms.
 #[derive(Debug)]
-pub struct Powerpc<const N: usize, const SIZE: usize> {
-    pages: Box<Pages>,
-    mms: Vec<Mutex<Current>>,
+pub struct Powerpc<const N: usize, const SIZE: usize, const PAGE: usize> {
+    pages: Box<Pages<PAGE>>,
+    mms: Vec<Mutex<Current<PAGE>>>,
 }
 
 // SAFETY: the pages that the mms point to may be shared.
-unsafe impl<const N: usize, const SIZE: usize> Sync for Powerpc<N, SIZE> {}
+unsafe impl<const N: usize, const SIZE: usize, const PAGE: usize> Sync for Powerpc<N, SIZE, PAGE> {}
 
-impl<const N: usize, const SIZE: usize> Powerpc<N, SIZE> {
+impl<const N: usize, const SIZE: usize, const PAGE: usize> Powerpc<N, SIZE, PAGE> {
     /// Takes `n` off a page's count.
     ///
     /// # Safety
     /// They are the caller's.
-    unsafe fn put(&self, page: NonNull<Page>, n: u32) {
+    unsafe fn put(&self, page: NonNull<Page<PAGE>>, n: u32) {
         // SAFETY: pages stay.
         let count: &AtomicU32 = unsafe { &page.as_ref().state };
         // Each user's accesses come before the call, and with it before the page's next user.
@@ -45,15 +45,15 @@ impl<const N: usize, const SIZE: usize> Powerpc<N, SIZE> {
     }
 }
 
-impl<const N: usize, const SIZE: usize> Allocator for Powerpc<N, SIZE> {
-    type Block = Fragment;
-    type Handle<'a> = PowerpcHandle<'a, N, SIZE>;
+impl<const N: usize, const SIZE: usize, const PAGE: usize> Allocator for Powerpc<N, SIZE, PAGE> {
+    type Block = Fragment<PAGE>;
+    type Handle<'a> = PowerpcHandle<'a, N, SIZE, PAGE>;
 
-    const PAGE: usize = N * SIZE;
+    const PAGE: usize = PAGE;
 
     fn new(setup: Setup) -> Self {
         let mms = (0..setup.sharing.mms()).map(|_| Mutex::new(None)).collect();
-        Self { pages: Box::default(), mms }
+        Self { pages: Pages::new(), mms }
     }
 
     fn handle(&self, pool: usize) -> Self::Handle<'_> {
@@ -71,7 +71,7 @@ impl<const N: usize, const SIZE: usize> Allocator for Powerpc<N, SIZE> {
     }
 
     fn holding(&self) -> Holding {
-        self.pages.holding(Self::PAGE)
+        self.pages.holding()
     }
 
     fn in_flight(&self, _: usize, _: &HashSet<usize>) -> usize {
@@ -81,19 +81,21 @@ impl<const N: usize, const SIZE: usize> Allocator for Powerpc<N, SIZE> {
 
 /// A thread's way to its mm.
 #[derive(Debug)]
-pub struct PowerpcHandle<'a, const N: usize, const SIZE: usize> {
-    all: &'a Powerpc<N, SIZE>,
-    mm: &'a Mutex<Current>,
+pub struct PowerpcHandle<'a, const N: usize, const SIZE: usize, const PAGE: usize> {
+    all: &'a Powerpc<N, SIZE, PAGE>,
+    mm: &'a Mutex<Current<PAGE>>,
 }
 
-impl<const N: usize, const SIZE: usize> Handle for PowerpcHandle<'_, N, SIZE> {
-    type Block = Fragment;
+impl<const N: usize, const SIZE: usize, const PAGE: usize> Handle
+    for PowerpcHandle<'_, N, SIZE, PAGE>
+{
+    type Block = Fragment<PAGE>;
 
     #[inline]
-    fn allocate(&mut self) -> Fragment {
+    fn allocate(&mut self) -> Fragment<PAGE> {
         let mut current = lock(self.mm);
         let (page, next) = current.unwrap_or_else(|| {
-            let page = self.all.pages.get(N * SIZE);
+            let page = self.all.pages.get();
             // SAFETY: pages stay.
             unsafe { page.as_ref() }.state.store(N as u32, Ordering::Relaxed);
             (page, 0)
@@ -106,7 +108,7 @@ impl<const N: usize, const SIZE: usize> Handle for PowerpcHandle<'_, N, SIZE> {
     }
 
     #[inline]
-    fn retire(&mut self, block: Fragment) {
+    fn retire(&mut self, block: Fragment<PAGE>) {
         let _section = Domain::global().read();
         // SAFETY: the fragment was the caller's.
         unsafe { self.all.put(block.page, 1) };

@@ -14,27 +14,27 @@ use super::pages::{Fragment, Page, Pages, lock};
 use crate::allocator::{Allocator, Handle, Holding, Setup};
 
 /// The listed pages: those whose second half nobody has had.
-type List = Vec<NonNull<Page>>;
+type List<const PAGE: usize> = Vec<NonNull<Page<PAGE>>>;
 
 /// Pages for some mms. A page's state is how many of its halves are used, under its mm's lock.
 #[derive(Debug)]
-pub struct S390<const SIZE: usize> {
-    pages: Box<Pages>,
-    mms: Vec<Mutex<List>>,
+pub struct S390<const SIZE: usize, const PAGE: usize> {
+    pages: Box<Pages<PAGE>>,
+    mms: Vec<Mutex<List<PAGE>>>,
 }
 
 // SAFETY: the pages that the mms point to may be shared.
-unsafe impl<const SIZE: usize> Sync for S390<SIZE> {}
+unsafe impl<const SIZE: usize, const PAGE: usize> Sync for S390<SIZE, PAGE> {}
 
-impl<const SIZE: usize> Allocator for S390<SIZE> {
-    type Block = Fragment;
-    type Handle<'a> = S390Handle<'a, SIZE>;
+impl<const SIZE: usize, const PAGE: usize> Allocator for S390<SIZE, PAGE> {
+    type Block = Fragment<PAGE>;
+    type Handle<'a> = S390Handle<'a, SIZE, PAGE>;
 
-    const PAGE: usize = 2 * SIZE;
+    const PAGE: usize = PAGE;
 
     fn new(setup: Setup) -> Self {
         let mms = (0..setup.sharing.mms()).map(|_| Mutex::default()).collect();
-        Self { pages: Box::default(), mms }
+        Self { pages: Pages::new(), mms }
     }
 
     fn handle(&self, pool: usize) -> Self::Handle<'_> {
@@ -47,7 +47,7 @@ impl<const SIZE: usize> Allocator for S390<SIZE> {
     }
 
     fn holding(&self) -> Holding {
-        self.pages.holding(Self::PAGE)
+        self.pages.holding()
     }
 
     fn in_flight(&self, _: usize, _: &HashSet<usize>) -> usize {
@@ -57,21 +57,21 @@ impl<const SIZE: usize> Allocator for S390<SIZE> {
 
 /// A thread's way to its mm. A block is retired through a handle of the mm that it is from.
 #[derive(Debug)]
-pub struct S390Handle<'a, const SIZE: usize> {
-    all: &'a S390<SIZE>,
-    mm: &'a Mutex<List>,
+pub struct S390Handle<'a, const SIZE: usize, const PAGE: usize> {
+    all: &'a S390<SIZE, PAGE>,
+    mm: &'a Mutex<List<PAGE>>,
 }
 
-impl<const SIZE: usize> Handle for S390Handle<'_, SIZE> {
-    type Block = Fragment;
+impl<const SIZE: usize, const PAGE: usize> Handle for S390Handle<'_, SIZE, PAGE> {
+    type Block = Fragment<PAGE>;
 
     #[inline]
-    fn allocate(&mut self) -> Fragment {
+    fn allocate(&mut self) -> Fragment<PAGE> {
         let mut list = lock(self.mm);
         let (page, half) = match list.pop() {
             Some(page) => (page, 1),
             None => {
-                let page = self.all.pages.get(2 * SIZE);
+                let page = self.all.pages.get();
                 list.push(page);
                 (page, 0)
             }
@@ -85,7 +85,7 @@ impl<const SIZE: usize> Handle for S390Handle<'_, SIZE> {
     }
 
     #[inline]
-    fn retire(&mut self, block: Fragment) {
+    fn retire(&mut self, block: Fragment<PAGE>) {
         let _section = Domain::global().read();
         let mut list = lock(self.mm);
         list.retain(|&listed| listed != block.page);

@@ -52,6 +52,17 @@ pub(crate) const ORDERS: [(Order, usize); 5] = [
 pub(crate) const THREADS: [(usize, Sharing); 4] =
     [(1, Sharing::OneMm), (2, Sharing::OneMm), (2, Sharing::TwoMms), (8, Sharing::OneMm)];
 
+/// What ours is measured at for the profile.
+pub(crate) const SHARES: [(usize, Sharing); 7] = [
+    (1, Sharing::OneMm),
+    (1, Sharing::Warm),
+    (2, Sharing::OneMm),
+    (2, Sharing::Warm),
+    (2, Sharing::TwoMms),
+    (2, Sharing::TwoSources),
+    (2, Sharing::Nothing),
+];
+
 /// Blocks may wait for long when threads are kept from running: no more bytes than this at once.
 const MOST_BYTES: u64 = 1 << 30;
 
@@ -60,6 +71,7 @@ impl Cell {
         let Self { geometry, order, live, threads, sharing } = self;
         let sharing = match sharing {
             Sharing::OneMm => "",
+            Sharing::Warm => "-warm",
             Sharing::TwoMms => "-2mms",
             Sharing::TwoSources => "-2sources",
             Sharing::Nothing => "-apart",
@@ -111,10 +123,7 @@ pub(crate) fn sharing(runner: &mut Runner, effort: Effort) -> Vec<Samples> {
     let mut all = Vec::new();
     for geometry in [Geometry::G16x256, Geometry::G2x2048] {
         for (order, live) in [(Order::Fifo, 64), (Order::Random, 64)] {
-            let shares = [Sharing::OneMm, Sharing::TwoMms, Sharing::TwoSources, Sharing::Nothing];
-            for (threads, sharing) in
-                [(1, Sharing::OneMm)].into_iter().chain(shares.map(|sharing| (2, sharing)))
-            {
+            for (threads, sharing) in SHARES {
                 let cell = Cell { geometry, order, live, threads, sharing };
                 all.push(Samples::new(Row::OURS, cell));
             }

@@ -126,19 +126,20 @@ pub(crate) fn threads(path: &Path, all: &[Samples]) -> Drawn {
 
 /// Memory and calls in flight over time, while a reader stalls.
 pub(crate) fn stalled(path: &Path, all: &[Series<Course>]) -> Drawn {
-    let root = SVGBackend::new(path, (1160, 1000)).into_drawing_area();
+    let root = SVGBackend::new(path, (1160, 1350)).into_drawing_area();
     root.fill(&WHITE)?;
     let (plots, side) = root.split_horizontally(950);
     let rows: Vec<_> = all.iter().map(|series| series.row).collect();
     legend_glibc(&side, &rows)?;
     type Figure = (&'static str, &'static str, fn(&Sample) -> f64);
-    let figures: [Figure; 2] = [
-        ("Bookkeeping while a reader stalls", "KiB beside the blocks", |s| {
+    let figures: [Figure; 3] = [
+        ("Blocks or pages held while a reader stalls", "KiB", |s| s.held as f64 / 1024.0),
+        ("Bookkeeping while a reader stalls", "KiB beside the blocks or pages", |s| {
             s.beside as f64 / 1024.0
         }),
         ("Calls that wait for the reader", "calls in flight", |s| s.in_flight as f64),
     ];
-    for (area, (caption, unit, figure)) in plots.split_evenly((2, 1)).iter().zip(figures) {
+    for (area, (caption, unit, figure)) in plots.split_evenly((3, 1)).iter().zip(figures) {
         let first = |series: &Series<Course>| series.rounds.iter().flatten().next().cloned();
         let courses: Vec<_> =
             all.iter().filter_map(|series| Some((series.row, first(series)?))).collect();

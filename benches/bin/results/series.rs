@@ -3,7 +3,7 @@
 use ptfrag_benches::{
     allocator::Sharing,
     job::{Answer, Work},
-    who::Geometry,
+    who::{Geometry, Who},
     work::{
         Order,
         burst::{Burst, Returned},
@@ -101,7 +101,10 @@ pub(crate) const STALL_RATE: u32 = 200;
 /// A reader that stalls for a second. The allocator is glibc's with a count of the bytes.
 pub(crate) fn stalls(runner: &mut Runner, effort: Effort) -> Vec<Series<Course>> {
     let phases = if effort.quick { [100, 400, 100] } else { [200, 1000, 400] };
-    let rows = Row::under_glibc(Geometry::G16x256).map(|row| (row, Geometry::G16x256)).collect();
+    let geometry = Geometry::G16x256;
+    // The floor reclaims nothing, so nothing of its can wait.
+    let rows = Row::under_glibc(geometry).filter(|row| row.who != Who::Floor);
+    let rows = rows.map(|row| (row, geometry)).collect();
     let rounds = effort.rounds.min(3);
     series("stalled reader", rounds, rows, |row, geometry| {
         let work = Work::Stalled(Stalled { rate: STALL_RATE, phases });

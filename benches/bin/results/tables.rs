@@ -8,7 +8,7 @@ use ptfrag_benches::{
 
 use crate::{
     callgrind::{CELLS, Instructions},
-    matrix::{ORDERS, Samples, THREADS},
+    matrix::{ORDERS, SHARES, Samples, THREADS},
     row::Row,
     series::Series,
     stats::{Summary, ratio, summary},
@@ -154,7 +154,7 @@ pub(crate) fn pairs(all: &[Samples]) -> String {
 
 /// What two threads of ours cost as they share less and less.
 pub(crate) fn sharing(all: &[Samples]) -> String {
-    let rows = all.chunks(5).map(|cells| {
+    let rows = all.chunks(SHARES.len()).map(|cells| {
         let cell = cells[0].cell;
         let mut row = vec![format!("{}, {}", cell.geometry, order_name(cell.order, cell.live))];
         row.extend(cells.iter().map(|samples| spread(summary(&samples.ns))));
@@ -163,8 +163,10 @@ pub(crate) fn sharing(all: &[Samples]) -> String {
     let header = [
         "ns per pair",
         "1 thread",
+        "the same, pages stay warm",
         "2 threads, one mm",
-        "two mms",
+        "the same, pages stay warm",
+        "2 threads, two mms",
         "and two page sources",
         "and two domains",
     ];

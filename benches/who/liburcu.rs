@@ -112,8 +112,10 @@ impl<const SIZE: usize, const COUNT: bool> Handle for LiburcuHandle<SIZE, COUNT>
     #[inline]
     fn allocate(&mut self) -> Self::Block {
         let mut place = Box::<Inner<SIZE, COUNT>>::new_uninit();
+        // SAFETY: the field lies in the place.
+        let payload = unsafe { &raw mut (*place.as_mut_ptr()).payload };
         // SAFETY: the place is ours.
-        unsafe { (&raw mut (*place.as_mut_ptr()).payload).write(Payload::new()) };
+        unsafe { payload.write(Payload::new()) };
         // SAFETY: the head needs no initialisation.
         Node(unsafe { place.assume_init() })
     }

@@ -38,9 +38,9 @@ struct Free<const PAGE: usize> {
     pages: Vec<Box<[Item<PAGE>]>>,
 }
 
-/// A free list for each mm.
+/// A free list for each mm. The pools do not move: items point to them.
 #[derive(Debug)]
-pub struct MutexList<const N: usize, const SIZE: usize, const PAGE: usize>(Vec<Box<Pool<PAGE>>>);
+pub struct MutexList<const N: usize, const SIZE: usize, const PAGE: usize>(Vec<Pool<PAGE>>);
 
 // SAFETY: the items that the lists point to may be shared.
 unsafe impl<const N: usize, const SIZE: usize, const PAGE: usize> Sync
@@ -58,7 +58,7 @@ impl<const N: usize, const SIZE: usize, const PAGE: usize> Allocator for MutexLi
         let pool = |_| {
             let region = Region::new(PAGES).expect("address space for the pages");
             let free = Mutex::new(Free { list: Vec::new(), pages: Vec::new() });
-            Box::new(Pool { region, free, out: AtomicUsize::new(0) })
+            Pool { region, free, out: AtomicUsize::new(0) }
         };
         Self((0..setup.sharing.mms()).map(pool).collect())
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use ptfrag_benches::{
     allocator::Sharing,
     job::{Answer, Work},
-    who::Geometry,
+    who::{Geometry, Who},
     work::{Order, Timing, pair::Pair},
 };
 use serde::Serialize;
@@ -85,9 +85,11 @@ impl Cell {
     }
 
     /// Pairs of a sample, when one takes each thread so many nanoseconds.
-    fn pairs(self, effort: Effort, wall: f64) -> u64 {
+    fn pairs(self, row: Row, effort: Effort, wall: f64) -> u64 {
         let most = MOST_BYTES / (self.geometry.numbers().1 * self.threads) as u64;
-        ((effort.sample.as_nanos() as f64 / wall) as u64).clamp(500, most)
+        // liburcu's thread sleeps for milliseconds before it looks again, at the end too.
+        let sample = effort.sample * if row.who == Who::Liburcu { 4 } else { 1 };
+        ((sample.as_nanos() as f64 / wall) as u64).clamp(500, most)
     }
 
     /// How much longer a thread takes than a core: more threads than cores take turns.
@@ -146,12 +148,19 @@ impl Samples {
             Some(Answer::Timing(timing)) => Some(timing),
             _ => None,
         };
-        let per_pair = |nanos: u128| nanos as f64 / pairs as f64 / cell.crowding();
+        let per_pair = |nanos: u128| hundredths(nanos as f64 / pairs as f64 / cell.crowding());
         let drain = |timing: Timing| per_pair((timing.total - timing.run).as_nanos());
         self.ns.push(timing.map(|timing| per_pair(timing.total.as_nanos())));
         self.drain.push(timing.map(drain));
-        timing.map(|timing| timing.run.as_nanos() as f64 / pairs as f64)
+        // The end does not grow with the pairs, or not as they do; but it may take its time.
+        let wall = |timing: Timing| timing.run.as_nanos().max(timing.total.as_nanos() / 8);
+        timing.map(|timing| wall(timing) as f64 / pairs as f64)
     }
+}
+
+/// No clock here tells more.
+pub(crate) fn hundredths(ns: f64) -> f64 {
+    (ns * 100.0).round() / 100.0
 }
 
 fn measure(runner: &mut Runner, effort: Effort, what: &'static str, all: &mut [Samples]) {
@@ -173,7 +182,7 @@ fn measure(runner: &mut Runner, effort: Effort, what: &'static str, all: &mut [S
             break;
         }
         for (samples, wall) in all.iter_mut().zip(&mut wall) {
-            let pairs = samples.cell.pairs(effort, *wall);
+            let pairs = samples.cell.pairs(samples.row, effort, *wall);
             if let Some(took) = samples.take(runner, pairs) {
                 *wall = took;
             }

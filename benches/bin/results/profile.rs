@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::{
     Effort,
+    matrix::hundredths,
     row::Row,
     runner::{Runner, bar},
 };
@@ -39,7 +40,9 @@ pub(crate) fn parts(runner: &mut Runner, effort: Effort) -> Vec<PartSamples> {
         for PartSamples { part, threads, ns } in &mut all {
             let work = Work::Part(Repeat { part: *part, threads: *threads, times });
             ns.push(match runner.row(Row::OURS, Geometry::G16x256, work) {
-                Some(Answer::Timing(timing)) => Some(timing.run.as_nanos() as f64 / times as f64),
+                Some(Answer::Timing(timing)) => {
+                    Some(hundredths(timing.run.as_nanos() as f64 / times as f64))
+                }
                 _ => None,
             });
             progress.inc(1);

@@ -90,7 +90,7 @@ impl Everything {
             ("sharing", tables::sharing(&self.sharing)),
             ("parts", self.parts()),
             ("counts", self.counts()),
-            ("sources", self.sources()),
+            ("sources", tables::sources(&self.sources)),
         ];
         filled(include_str!("profile.md"), &fill)
     }
@@ -236,61 +236,6 @@ impl Everything {
             "pages taken",
             "pages put back",
         ];
-        table(&header, rows)
-    }
-
-    fn sources(&self) -> String {
-        if self.sources.is_empty() {
-            return "valgrind is not installed: not counted.\n".to_owned();
-        }
-        let group = |file: &str| {
-            let inside = file.split_once("/src/").map(|(_, rest)| rest).unwrap_or(file);
-            let known = [
-                ("domain/", "the built-in RCU (`domain/`)"),
-                ("region/", "the page source (`region/`)"),
-                ("word/", "the page word (`word/`, `mask.rs`)"),
-                ("mask.rs", "the page word (`word/`, `mask.rs`)"),
-                ("list.rs", "the partial list (`list.rs`)"),
-                ("lock.rs", "the lock (`lock.rs`)"),
-            ];
-            let ours = file.contains("/src/")
-                && !file.contains("/registry/")
-                && !file.contains("rustc")
-                && !file.contains("library");
-            match known.iter().find(|(prefix, _)| ours && inside.starts_with(prefix)) {
-                Some((_, name)) => *name,
-                None if file.contains("/benches/") || file.contains("fastrand") => "the workload",
-                None if file.contains("atomic") => "atomic operations, whosever",
-                None if ours => {
-                    "taking and freeing (`take.rs`, `free.rs`, `apply.rs`, `head.rs`, ...)"
-                }
-                None => "the libraries of Rust and C, whosever",
-            }
-        };
-        let mut names: Vec<&str> = Vec::new();
-        let sums: Vec<_> = self
-            .sources
-            .iter()
-            .map(|sources| {
-                let mut sums = std::collections::BTreeMap::<&str, f64>::new();
-                for (file, cost) in &sources.files {
-                    *sums.entry(group(file)).or_default() += cost;
-                }
-                names.extend(sums.keys());
-                sums
-            })
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        let rows = names.iter().map(|name| {
-            let mut row = vec![(*name).to_owned()];
-            row.extend(sums.iter().map(|sums| digits(sums.get(name).copied().unwrap_or(0.0))));
-            row
-        });
-        let name = |s: &Sources| format!("{}, {} {}", s.geometry, s.order, s.live);
-        let columns: Vec<_> = self.sources.iter().map(name).collect();
-        let mut header = vec!["instructions per pair"];
-        header.extend(columns.iter().map(String::as_str));
         table(&header, rows)
     }
 }

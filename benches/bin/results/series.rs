@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::{
     Effort,
+    matrix::hundredths,
     row::Row,
     runner::{Runner, bar},
 };
@@ -61,7 +62,9 @@ pub(crate) fn cross(runner: &mut Runner, effort: Effort) -> Vec<Series<f64>> {
     series("crossing", 2 * effort.rounds, everybody(&Geometry::ALL), |row, geometry| {
         let pairs = if effort.quick { 1 << 15 } else { 1 << 18 };
         match runner.row(row, geometry, Work::Cross(Cross { pairs }))? {
-            Answer::Timing(timing) => Some(timing.total.as_nanos() as f64 / pairs as f64),
+            Answer::Timing(timing) => {
+                Some(hundredths(timing.total.as_nanos() as f64 / pairs as f64))
+            }
             _ => None,
         }
     })

@@ -1,5 +1,7 @@
 //! Markdown tables.
 
+use std::collections::BTreeMap;
+
 use ptfrag_benches::{
     allocator::Sharing,
     who::Geometry,
@@ -7,7 +9,7 @@ use ptfrag_benches::{
 };
 
 use crate::{
-    callgrind::{CELLS, Instructions},
+    callgrind::{CELLS, Instructions, Sources},
     matrix::{ORDERS, SHARES, Samples, THREADS},
     row::Row,
     series::Series,
@@ -249,5 +251,58 @@ pub(crate) fn instructions(all: &[Instructions]) -> String {
     let names: Vec<_> = cells.iter().map(name).collect();
     let mut header = vec!["instructions per pair"];
     header.extend(names.iter().map(String::as_str));
+    table(&header, rows)
+}
+
+/// Instructions per pair of ours, by what they are for.
+pub(crate) fn sources(all: &[Sources]) -> String {
+    if all.is_empty() {
+        return "valgrind is not installed: not counted.\n".to_owned();
+    }
+    let group = |file: &str| {
+        let inside = file.split_once("/src/").map(|(_, rest)| rest).unwrap_or(file);
+        let known = [
+            ("domain/", "the built-in RCU (`domain/`)"),
+            ("region/", "the page source (`region/`)"),
+            ("word/", "the page word (`word/`, `mask.rs`)"),
+            ("mask.rs", "the page word (`word/`, `mask.rs`)"),
+            ("list.rs", "the partial list (`list.rs`)"),
+            ("lock.rs", "the lock (`lock.rs`)"),
+        ];
+        let ours = file.contains("/src/")
+            && !file.contains("/registry/")
+            && !file.contains("rustc")
+            && !file.contains("library");
+        match known.iter().find(|(prefix, _)| ours && inside.starts_with(prefix)) {
+            Some((_, name)) => *name,
+            None if file.contains("/benches/") || file.contains("fastrand") => "the workload",
+            None if file.contains("atomic") => "atomic operations, whosever",
+            None if ours => "taking and freeing (`take.rs`, `free.rs`, `apply.rs`, `head.rs`, ...)",
+            None => "the libraries of Rust and C, whosever",
+        }
+    };
+    let mut names: Vec<&str> = Vec::new();
+    let sums: Vec<_> = all
+        .iter()
+        .map(|sources| {
+            let mut sums = BTreeMap::<&str, f64>::new();
+            for (file, cost) in &sources.files {
+                *sums.entry(group(file)).or_default() += cost;
+            }
+            names.extend(sums.keys());
+            sums
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let rows = names.iter().map(|name| {
+        let mut row = vec![(*name).to_owned()];
+        row.extend(sums.iter().map(|sums| digits(sums.get(name).copied().unwrap_or(0.0))));
+        row
+    });
+    let name = |s: &Sources| format!("{}, {} {}", s.geometry, s.order, s.live);
+    let columns: Vec<_> = all.iter().map(name).collect();
+    let mut header = vec!["instructions per pair"];
+    header.extend(columns.iter().map(String::as_str));
     table(&header, rows)
 }

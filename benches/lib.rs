@@ -1,53 +1,19 @@
-//! What the benchmarks share: the workload, told apart from who allocates.
+//! The benchmarks: who is measured, at what work, and how a measurement is asked for.
+//!
+//! - [`allocator`]: what everybody who is measured has to be able to do.
+//! - [`who`]: ptfrag, its peers, two historical policies, a control and the floor.
+//! - [`work`]: the workloads, told apart from who does them.
+//! - [`job`]: one measurement, asked for and answered in JSON by a process of its own, so that
+//!   neither heap nor garbage of one row can weigh on the next.
+//!
+//! `cargo run --release -p ptfrag-benches --bin results` runs all of it and writes `results/`.
+//! `cargo bench -p ptfrag-benches` measures the pair workload with criterion.
 
-use std::{
-    collections::VecDeque,
-    sync::Barrier,
-    thread,
-    time::{Duration, Instant},
-};
+pub mod allocator;
+pub mod heap;
+pub mod job;
+pub mod who;
+pub mod work;
 
-/// Somebody who hands out blocks and takes them back after a grace period.
-pub trait Allocator: Sync {
-    /// A block that its owner can write.
-    type Block: Send;
-
-    /// A block, its first 16 bytes written.
-    fn allocate(&self) -> Self::Block;
-
-    /// Frees a block after a grace period, and now and then lets callbacks run.
-    fn retire(&self, block: Self::Block);
-
-    /// Waits until everything that was retired is back.
-    fn quiesce(&self);
-}
-
-/// `pairs` times on each of `threads` threads: allocate, write, and retire the block that was
-/// allocated `live` pairs ago. The time ends when everything is back.
-pub fn pairs<A: Allocator>(allocator: &A, pairs: u64, live: usize, threads: usize) -> Duration {
-    let start = Barrier::new(threads + 1);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut held = VecDeque::with_capacity(live + 1);
-                    start.wait();
-                    for _ in 0..pairs {
-                        held.push_back(allocator.allocate());
-                        if held.len() > live {
-                            held.pop_front().into_iter().for_each(|block| allocator.retire(block));
-                        }
-                    }
-                    held.into_iter().for_each(|block| allocator.retire(block));
-                })
-            })
-            .collect();
-        start.wait();
-        let begun = Instant::now();
-        for worker in workers {
-            worker.join().expect("a worker panicked");
-        }
-        allocator.quiesce();
-        begun.elapsed()
-    })
-}
+#[cfg(test)]
+mod tests;

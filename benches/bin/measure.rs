@@ -1,0 +1,7 @@
+//! Measures under glibc's malloc.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ptfrag_benches::job::main()
+}

@@ -1,0 +1,30 @@
+//! ptfrag under contention, with the historical policies, the control and the floor.
+//!
+//! `cargo bench -p ptfrag-benches --bench contention`.
+
+mod shared;
+
+use criterion::Criterion;
+use ptfrag_benches::{
+    allocator::Sharing::{OneMm, TwoMms},
+    who::{Geometry, Who},
+};
+
+fn main() {
+    let mut criterion = shared::config().configure_from_args();
+    contention(&mut criterion);
+    criterion.final_summary();
+}
+
+fn contention(criterion: &mut Criterion) {
+    for threads in [(1, OneMm), (2, OneMm), (2, TwoMms), (8, OneMm)] {
+        for geometry in Geometry::ALL {
+            shared::pairs(criterion, Who::PtfragBare, "", geometry, threads);
+        }
+        for who in [Who::Powerpc, Who::S390, Who::Mutex, Who::Floor] {
+            for geometry in [Geometry::G16x256, Geometry::G2x2048] {
+                shared::pairs(criterion, who, "", geometry, threads);
+            }
+        }
+    }
+}

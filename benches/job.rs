@@ -1,0 +1,119 @@
+//! One measurement: asked for in JSON on the command line, answered in JSON on the output.
+
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    who::{Geometry, Visit, Who, dispatch},
+    work::{
+        Timing,
+        burst::{Burst, Returned},
+        counts::{Counts, counts},
+        cross::Cross,
+        latency::{Latencies, Latency},
+        pair::Pair,
+        parts::{Repeat, repeat},
+        stalled::{Course, Stalled},
+    },
+};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// The pair workload.
+    Pair(Pair),
+    /// Allocated here, retired there.
+    Cross(Cross),
+    /// Single operations.
+    Latency(Latency),
+    /// A burst.
+    Burst(Burst),
+    /// A stalled reader.
+    Stalled(Stalled),
+    /// What ptfrag's bare path does at a pair.
+    Counts(Pair),
+    /// A part of a pair.
+    Part(Repeat),
+    /// Whether all this can be done here.
+    Able,
+}
+
+/// Work, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Job {
+    /// Who does it; counts and parts are always ptfrag's.
+    pub who: Who,
+    /// On which blocks.
+    pub geometry: Geometry,
+    /// What.
+    pub work: Work,
+}
+
+/// What comes of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// For pairs, crossings and parts.
+    Timing(Timing),
+    /// For single operations.
+    Latencies(Latencies),
+    /// For a burst.
+    Returned(Returned),
+    /// For a stalled reader.
+    Course(Course),
+    /// For counts.
+    Counts(Counts),
+    /// Whether it is possible.
+    Able(bool),
+}
+
+impl Job {
+    /// Does it.
+    #[must_use]
+    pub fn run(self) -> Answer {
+        let Self { who, geometry, work } = self;
+        match work {
+            Work::Pair(pair) => Answer::Timing(plain(who, geometry, pair)),
+            Work::Cross(cross) => Answer::Timing(plain(who, geometry, cross)),
+            Work::Latency(latency) => Answer::Latencies(plain(who, geometry, latency)),
+            Work::Burst(burst) => Answer::Returned(counted(who, geometry, burst)),
+            Work::Stalled(stalled) => Answer::Course(counted(who, geometry, stalled)),
+            Work::Counts(pair) => Answer::Counts(counts(pair, geometry)),
+            Work::Part(part) => Answer::Timing(repeat(part)),
+            Work::Able => Answer::Able(who.can(geometry)),
+        }
+    }
+}
+
+fn plain<V: Visit>(who: Who, geometry: Geometry, visit: V) -> V::Out {
+    dispatch::<V, false>(who, geometry, visit)
+}
+
+fn counted<V: Visit>(who: Who, geometry: Geometry, visit: V) -> V::Out {
+    dispatch::<V, true>(who, geometry, visit)
+}
+
+/// The whole of a measuring program: its one argument is a [`Job`].
+#[must_use]
+pub fn main() -> ExitCode {
+    let Some(argument) = std::env::args().nth(1) else {
+        eprintln!("usage: measure JOB, as the program `results` calls it");
+        return ExitCode::from(2);
+    };
+    // Nobody waits for a measurement that hangs: the signal ends the process.
+    // SAFETY: no handler is involved.
+    unsafe { libc::alarm(60) };
+    match serde_json::from_str::<Job>(&argument) {
+        Ok(job) => {
+            let answer = serde_json::to_string(&job.run()).expect("answers are plain data");
+            println!("{answer}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("not a job: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the parts of a pair cost by themselves.
+
+use std::{
+    array, iter,
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::ValueEnum;
+use crossbeam_utils::CachePadded;
+use ptfrag::{Domain, Mm, Rcu, RcuHead, Region};
+use serde::{Deserialize, Serialize};
+
+use super::{Gate, Timing};
+use crate::allocator::Block;
+
+/// A part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Entering and leaving a user's read-side section.
+    Section,
+    /// A section in which a head is queued, and its callback.
+    Call,
+    /// Two compare-and-swaps on a word of the thread's own.
+    CasOwn,
+    /// Two compare-and-swaps on a word with the other thread's word 32 bytes behind it.
+    CasNeighbour,
+    /// Two compare-and-swaps on a word that all threads use.
+    CasShared,
+    /// Taking a fragment, touching it and giving it back at once, from an mm of the thread's own.
+    GiveBackOwn,
+    /// The same from one mm.
+    GiveBackShared,
+}
+
+/// A part, over and over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Repeat {
+    /// Which.
+    pub part: Part,
+    /// Threads at it.
+    pub threads: usize,
+    /// How often on each thread.
+    pub times: u64,
+}
+
+/// So many heads are in flight at most.
+const HEADS: usize = 4096;
+
+/// A head, and whether it waits.
+#[repr(C)]
+struct Waiting {
+    head: RcuHead,
+    waits: AtomicBool,
+}
+
+/// A word as far from the next as a descriptor is from the next page's.
+#[repr(align(32))]
+struct Word(AtomicU64);
+
+/// Does the part.
+#[must_use]
+pub fn repeat(repeat: Repeat) -> Timing {
+    let domain = Domain::global();
+    let words: [CachePadded<[Word; 2]>; 2] =
+        array::from_fn(|_| CachePadded::new([0, 0].map(|word| Word(AtomicU64::new(word)))));
+    let mms: [Mm<16, 256, _>; 2] = array::from_fn(|_| {
+        let region = Region::<4096>::new(16).expect("address space for the pages");
+        // A block that stays out keeps the page from coming and going with the other.
+        let mm = Mm::new(domain, region);
+        std::mem::forget(mm.alloc());
+        mm
+    });
+    let cas = |word: &AtomicU64| {
+        for _ in 0..2 {
+            let mut now = word.load(Ordering::Relaxed);
+            while let Err(seen) =
+                word.compare_exchange_weak(now, now + 1, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                now = seen;
+            }
+        }
+    };
+    let give_back = |mm: &Mm<16, 256, ptfrag::Std<'static>>| {
+        let mut frag = mm.alloc().expect("the mm has pages enough");
+        frag.touch();
+        frag.give_back();
+    };
+    match repeat.part {
+        Part::Section => timed(repeat, |_| || drop(domain.read())),
+        Part::Call => timed(repeat, |_| {
+            let waiting = || Waiting { head: RcuHead::new(), waits: AtomicBool::new(false) };
+            // They outlive their last callback for sure.
+            let heads: &[_] = Vec::leak(iter::repeat_with(waiting).take(HEADS).collect());
+            let mut next = 0;
+            move || call(domain, &heads[post_increment(&mut next) % HEADS])
+        }),
+        Part::CasOwn => timed(repeat, |thread| {
+            let word = &words[thread % 2][0].0;
+            move || cas(word)
+        }),
+        Part::CasNeighbour => timed(repeat, |thread| {
+            let word = &words[0][thread % 2].0;
+            move || cas(word)
+        }),
+        Part::CasShared => timed(repeat, |_| || cas(&words[0][0].0)),
+        Part::GiveBackOwn => timed(repeat, |thread| {
+            let mm = &mms[thread % 2];
+            move || give_back(mm)
+        }),
+        Part::GiveBackShared => timed(repeat, |_| || give_back(&mms[0])),
+    }
+}
+
+fn post_increment(next: &mut usize) -> usize {
+    *next += 1;
+    *next - 1
+}
+
+fn call(domain: &'static Domain, waiting: &'static Waiting) {
+    unsafe extern "C" fn done(head: NonNull<RcuHead>) {
+        // SAFETY: the head is the first field.
+        let waiting = unsafe { head.cast::<Waiting>().as_ref() };
+        waiting.waits.store(false, Ordering::Release);
+    }
+    while waiting.waits.load(Ordering::Acquire) {
+        domain.poll();
+    }
+    waiting.waits.store(true, Ordering::Relaxed);
+    let _section = domain.read();
+    // SAFETY: the head is idle, and lives for ever.
+    unsafe { domain.call(NonNull::from(waiting).cast(), done) };
+}
+
+fn timed<F: FnMut()>(repeat: Repeat, make: impl Fn(usize) -> F + Sync) -> Timing {
+    let gate = Gate::new(repeat.threads);
+    let work = |thread| {
+        let mut step = make(thread);
+        for _ in 0..repeat.times / 4 {
+            step();
+        }
+        gate.pass();
+        let begun = Instant::now();
+        for _ in 0..repeat.times {
+            step();
+        }
+        begun.elapsed()
+    };
+    let work = &work;
+    let run = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..repeat.threads).map(|nth| scope.spawn(move || work(nth))).collect();
+        let took = threads.into_iter().map(|thread| thread.join().expect("a thread panicked"));
+        took.max().unwrap_or(Duration::ZERO)
+    });
+    Timing { run, total: run }
+}

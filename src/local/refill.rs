@@ -11,6 +11,11 @@ use crate::{
     source::{AllocError, PageSource},
 };
 
+/// A handle that has handed out less than so many pages' worth takes single fragments, as if there
+/// were no handle: a short-lived one, as in a process that only starts another, does not split up
+/// its mm's pages.
+const COLD: u32 = if cfg!(loom) { 0 } else { 2 };
+
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Sees to it that there is something to hand out; says whether it is in the ring.
     #[cold]
@@ -25,7 +30,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             self.send();
             self.schedule();
         }
-        let claimed = if self.handed_out() < 2 * FRAGS as u32 {
+        let claimed = if self.handed_out() < COLD * FRAGS as u32 {
             // SAFETY: the part has a pin.
             unsafe { MmHead::take(self.head) }.map(|(page, index)| (page, Mask::single(index)))
         } else {

@@ -88,8 +88,12 @@ struct Inner {
 }
 
 impl<const PAGE: usize> Region<PAGE> {
-    /// Free pages that stay warm unless [`with_keep`](Self::with_keep) says otherwise.
-    pub const DEFAULT_KEEP: usize = 64;
+    /// Free pages that stay warm unless [`with_keep`](Self::with_keep) says otherwise: 4 MiB of
+    /// them, or 64.
+    pub const DEFAULT_KEEP: usize = {
+        let fit = (4 << 20) / PAGE;
+        if fit > 64 { fit } else { 64 }
+    };
 
     const PAGE_SHIFT: u32 = {
         assert!(PAGE.is_power_of_two() && PAGE >= 32, "PAGE is a power of two and at least 32");

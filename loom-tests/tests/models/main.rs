@@ -7,6 +7,7 @@ mod calls;
 mod domain;
 mod drain;
 mod exit;
+mod local;
 mod lock;
 mod orderings;
 mod reader;

@@ -88,7 +88,7 @@ pub fn mm<const N: usize, const PAGE: usize>() -> Mm<N, SIZE, Env<PAGE>> {
 
 /// The same, on an RCU of the caller's.
 pub fn mm_on<const N: usize, const PAGE: usize, R: Rcu>(rcu: R) -> Mm<N, SIZE, Env<PAGE, R>> {
-    let (place, number) = Stage::with(Stage::place);
+    let (place, number) = Stage::with(|stage| (stage.place(), stage.next_mm()));
     // SAFETY: the place is fresh and stays until the execution is over.
     unsafe { Mm::new_at(place, Stage::disposed, rcu, Pages::new(number), Hooked::new()) }
 }

@@ -13,7 +13,7 @@ use loom::{
     sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
     thread::{Thread, ThreadId},
 };
-use ptfrag::{Embed, MmHead, PageDesc, RawLock, RcuHead};
+use ptfrag::{PageDesc, RawLock, RcuHead};
 
 use super::{Node, SIZE, Watched, try_grace_period};
 
@@ -32,7 +32,7 @@ enum Life {
     Retired,
 }
 
-/// Memory for an mm's head, kept to the end of the execution so that a late use can be told.
+/// Memory for a head or a part, kept to the end of the execution so that a late use can be told.
 struct Place {
     at: NonNull<u8>,
     layout: Layout,
@@ -44,7 +44,8 @@ struct Oracle {
     frags: Vec<Life>,
     owners: Vec<Option<usize>>,
     made: Vec<bool>,
-    heads: Vec<Place>,
+    places: Vec<Place>,
+    next_mm: usize,
     threads: Vec<(ThreadId, usize)>,
     locks: Vec<*const Watched>,
     waiters: Vec<Thread>,
@@ -86,7 +87,8 @@ impl Stage {
             frags: vec![Life::Idle; pages * size / SIZE],
             owners: vec![None; pages],
             made: vec![false; pages],
-            heads: Vec::new(),
+            places: Vec::new(),
+            next_mm: 0,
             threads: vec![(loom::thread::current().id(), 0)],
             locks: Vec::new(),
             waiters: Vec::new(),
@@ -128,10 +130,10 @@ impl Stage {
         let oracle = self.oracle.borrow();
         assert!(oracle.owners.iter().all(Option::is_none), "a page never came home");
         assert!(oracle.frags.iter().all(|life| *life == Life::Idle), "a fragment was lost");
-        for head in &oracle.heads {
-            assert!(head.disposed, "an mm's head was never freed");
+        for place in &oracle.places {
+            assert!(place.disposed, "an mm's head or a handle's part was never freed");
             // SAFETY: allocated by `place` with this layout.
-            unsafe { alloc::dealloc(head.at.as_ptr(), head.layout) };
+            unsafe { alloc::dealloc(place.at.as_ptr(), place.layout) };
         }
         drop(oracle);
         // SAFETY: allocated by `set` with this layout.
@@ -190,24 +192,30 @@ impl Stage {
 
     // Heads and their locks.
 
-    /// Room for an mm's head, and the mm's number.
-    pub fn place<const N: usize, E: Embed>(
-        &self,
-    ) -> (NonNull<MaybeUninit<MmHead<N, SIZE, E>>>, usize) {
-        let layout = Layout::new::<MmHead<N, SIZE, E>>();
-        // SAFETY: a head is not empty.
+    /// Room for an mm's head, or a handle's part.
+    pub fn place<T>(&self) -> NonNull<MaybeUninit<T>> {
+        let layout = Layout::new::<T>();
+        // SAFETY: neither heads nor handles' parts are empty.
         let at = NonNull::new(unsafe { alloc::alloc(layout) }).unwrap();
-        let heads = &mut self.oracle.borrow_mut().heads;
-        heads.push(Place { at, layout, disposed: false });
-        (at.cast(), heads.len() - 1)
+        self.oracle.borrow_mut().places.push(Place { at, layout, disposed: false });
+        at.cast()
     }
 
-    /// The mm's end.
-    pub fn disposed<const N: usize, E: Embed>(head: NonNull<MmHead<N, SIZE, E>>) {
+    /// The number of an mm.
+    pub fn next_mm(&self) -> usize {
+        let mut oracle = self.oracle.borrow_mut();
+        oracle.next_mm += 1;
+        oracle.next_mm - 1
+    }
+
+    /// The end of what lies in a place. What loom keeps there of an atomic is spoilt.
+    pub fn disposed<T>(at: NonNull<T>) {
         let mut oracle = Self::get().oracle.borrow_mut();
-        let place = oracle.heads.iter_mut().find(|place| place.at == head.cast()).unwrap();
-        assert!(!place.disposed, "an mm's head was freed twice");
+        let place = oracle.places.iter_mut().find(|place| place.at == at.cast()).unwrap();
+        assert!(!place.disposed, "a place was freed twice");
         place.disposed = true;
+        // SAFETY: its content was dropped.
+        unsafe { at.cast::<MaybeUninit<T>>().write_bytes(0xdb, 1) };
     }
 
     pub fn locked(&self, lock: &Watched) {

@@ -20,12 +20,13 @@ use crate::{
     embed::Embed,
     list::PartialList,
     lock::RawLock,
-    misuse::wrong_mm,
+    misuse::{not_used, wrong_mm},
     page::PageDesc,
     pieces::Pieces,
     rcu::{Rcu, RcuFn},
     source::{AllocError, PageSource},
     sync::{AtomicU64, Ordering, UnsafeCell, fence},
+    word::Word,
 };
 
 /// What changes page by page, and not with every fragment.
@@ -231,6 +232,30 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let more = |pins: u64| (pin.count(pins) < 1 << 31).then(|| pins + pin.unit());
         let pinned = self.guarded.pins.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         pinned.map(drop).map_err(|_| AllocError)
+    }
+
+    /// Where a fragment lies that the caller claims to own.
+    pub(crate) fn locate(&self, frag: NonNull<u8>) -> Pieces {
+        let Some(page) = self.source.desc(frag) else {
+            panic!("ptfrag: foreign pointer: {frag:p} lies in no page of the source");
+        };
+        let inside = frag.addr().get() % SIZE;
+        assert!(
+            inside == 0,
+            "ptfrag: bad pointer: {frag:p} lies {inside} bytes inside a fragment of {SIZE}"
+        );
+        let pieces = Pieces::at::<FRAGS, SIZE>(page, frag);
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // Relaxed: who owns the fragment has seen the page come out; for who does not, this is a
+        // net.
+        let now = desc.word.load(Ordering::Relaxed);
+        if !Word::<FRAGS>::from_bits(now).used().contains(pieces.mask) {
+            not_used::<FRAGS>(pieces.addr, pieces.mask, now);
+        }
+        // SAFETY: a used fragment keeps the page out.
+        unsafe { self.check_owner(&pieces) };
+        pieces
     }
 
     /// Panics over a fragment of another mm.

@@ -8,7 +8,6 @@ use crate::{
     free,
     head::{MmHead, Pin},
     local::{Local, LocalPart},
-    misuse::not_used,
     page::PageDesc,
     pieces::Pieces,
     slot::Slot,
@@ -227,7 +226,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// the next owner may read them. (A value with padding leaves uninitialised bytes; copy it
     /// bytewise.)
     pub unsafe fn retire_raw(&self, frag: NonNull<u8>) {
-        let pieces = self.locate(frag);
+        let pieces = self.head().locate(frag);
         // SAFETY: passed on to the caller.
         unsafe { free::retire::<FRAGS, SIZE, E>(pieces) };
     }
@@ -242,7 +241,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// it: the token may be written to, and frees the fragment at once when it is dropped. Its
     /// bytes are initialised, as for [`retire_raw`](Self::retire_raw).
     pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
-        let Pieces { page, .. } = self.locate(frag);
+        let Pieces { page, .. } = self.head().locate(frag);
         // SAFETY: located just now; the rest is the caller's promise.
         unsafe { self.token(page, frag.addr().get() % (FRAGS * SIZE) / SIZE) }
     }
@@ -255,30 +254,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         // SAFETY: descriptors are type-stable.
         let word = unsafe { &page.as_ref().word };
         Some(Word::from_bits(word.load(Ordering::Relaxed)))
-    }
-
-    /// Where a fragment lies that the caller claims to own.
-    fn locate(&self, frag: NonNull<u8>) -> Pieces {
-        let Some(page) = self.head().source.desc(frag) else {
-            panic!("ptfrag: foreign pointer: {frag:p} lies in no page of the source");
-        };
-        let inside = frag.addr().get() % SIZE;
-        assert!(
-            inside == 0,
-            "ptfrag: bad pointer: {frag:p} lies {inside} bytes inside a fragment of {SIZE}"
-        );
-        let pieces = Pieces::at::<FRAGS, SIZE>(page, frag);
-        // SAFETY: descriptors are type-stable.
-        let desc = unsafe { page.as_ref() };
-        // Relaxed: who owns the fragment has seen the page come out; for who does not, this is a
-        // net.
-        let now = desc.word.load(Ordering::Relaxed);
-        if !Word::<FRAGS>::from_bits(now).used().contains(pieces.mask) {
-            not_used::<FRAGS>(pieces.addr, pieces.mask, now);
-        }
-        // SAFETY: a used fragment keeps the page out.
-        unsafe { self.head().check_owner(&pieces) };
-        pieces
     }
 }
 

@@ -20,15 +20,15 @@ use self::{
     ring::ROOM,
 };
 use crate::{
-    embed::Embed, frag::Frag, head::MmHead, mask::Mask, page::PageDesc, slot::Slot,
+    embed::Embed, frag::Frag, head::MmHead, mask::Mask, page::PageDesc, pieces::Pieces, slot::Slot,
     source::AllocError, sync::Ordering,
 };
 
 /// The fewest and the most retired fragments for which a handle makes a call.
-const BATCH: (u32, u32) = if cfg!(loom) { (1, 1) } else { (16, 128) };
+const BATCH: (u32, u32) = if cfg!(any(loom, shuttle)) { (1, 1) } else { (16, 128) };
 
 /// While a call is in flight a handle looks after so many retirements whether it is back.
-const LOOK: u32 = if cfg!(loom) { 1 } else { 16 };
+const LOOK: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 16 };
 
 /// What is claimed and was not handed out yet, all of one page.
 #[derive(Clone, Copy)]
@@ -193,6 +193,20 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         self.end = self.end.wrapping_add(1);
     }
 
+    /// Retires a fragment that [`Frag::into_raw`] let go.
+    ///
+    /// # Panics
+    /// As [`Mm::retire_raw`](crate::Mm::retire_raw). A second retirement of the same fragment
+    /// cannot be told before the first has got to its page's word.
+    ///
+    /// # Safety
+    /// As for [`Mm::retire_raw`](crate::Mm::retire_raw).
+    pub unsafe fn retire_raw(&mut self, frag: NonNull<u8>) {
+        let Pieces { page, .. } = self.head().locate(frag);
+        // SAFETY: located just now; the rest is the caller's promise.
+        self.retire(unsafe { Frag::at(page, frag) });
+    }
+
     /// [`Slot::publish`], with what readers saw before retired through the handle.
     ///
     /// # Panics
@@ -214,9 +228,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         self.look();
         if self.in_flight() {
             let state = &self.part().state;
-            // Release: what was sent is the callback's to give back from here on. If the callback
-            // was faster there is something to look at.
-            let left = state.compare_exchange(SENT, LEFT, Ordering::Release, Ordering::Relaxed);
+            // Relaxed: the call has ordered all that the callback needs. If it was faster there is
+            // something to look at.
+            let left = state.compare_exchange(SENT, LEFT, Ordering::Relaxed, Ordering::Relaxed);
             if left.is_err() {
                 self.look();
             }
@@ -229,7 +243,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Local<FRAGS, SIZE
     fn drop(&mut self) {
         self.empty();
         if self.in_flight() {
-            // Release as in `flush`, Acquire as in `look`.
+            // Release: all use of the part happens before the callback ends it. Acquire as in `look`.
             match self.part().state.swap(GONE, Ordering::AcqRel) {
                 // The callback ends the part.
                 SENT | LEFT => return,

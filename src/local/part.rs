@@ -137,8 +137,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> LocalPart<FRAGS, SIZE, E> 
         // SAFETY: as in `grace_over`.
         let this = unsafe { part.as_ref() };
         // Release: what was done to the fragments, and to the head, happens before the handle goes
-        // on with them. Acquire pairs with the Release of the handle that left.
-        let over = this.state.compare_exchange(SENT, OVER, Ordering::Release, Ordering::Acquire);
+        // on with them. Relaxed: the call has ordered all that it takes to give them back.
+        let over = this.state.compare_exchange(SENT, OVER, Ordering::Release, Ordering::Relaxed);
         if over.is_ok() {
             return;
         }
@@ -147,7 +147,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> LocalPart<FRAGS, SIZE, E> 
             // SAFETY: the head is idle again, and ours.
             return unsafe { Self::call(part, Self::settle) };
         }
-        // Release and Acquire as above.
+        // Release as above. Acquire pairs with the Release of the handle that is gone: all its use
+        // of the part happens before the end.
         let left = this.state.compare_exchange(LEFT, IDLE, Ordering::Release, Ordering::Acquire);
         if left.is_err() {
             // SAFETY: the handle is gone, and this was its last call.

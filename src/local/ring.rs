@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use crate::{embed::Embed, frag::Frag, sync::UnsafeCell};
 
 /// Room for so many: a power of two.
-pub(super) const ROOM: u32 = if cfg!(loom) { 4 } else { 512 };
+pub(super) const ROOM: u32 = if cfg!(any(loom, shuttle)) { 4 } else { 512 };
 
 /// A circular buffer whose places are numbered on and on (the numbers wrap around).
 ///

@@ -183,6 +183,72 @@ fn flush_then_drop() {
     });
 }
 
+/// A handle goes on after it was flushed, and makes its next call as soon as the last one is back.
+///
+/// ```text
+/// setup   0 sent for; 2, 3 used
+/// owner                           other
+/// SENT -> LEFT                    grace periods: LEFT: 0 -> F, IDLE
+/// retire 2, 3: look; IDLE: call
+/// ```
+///
+/// Rule 18. Two threads, exhaustive. Fails with a race on the part's head when the callback's last
+/// exchange is not Release.
+#[test]
+fn flushed_and_used_again() {
+    explore::<256>(2, 1, || {
+        let mm: Shared<Mm4> = Shared::new(mm());
+        let mut local: Handle4 = local(&mm);
+        let [first, second, third, fourth] = [0; 4].map(|_| take_by(&mut local).unwrap());
+        retire_by(&mut local, first);
+        retire_by(&mut local, second);
+        let other = spawn(move || {
+            try_grace_period();
+            try_grace_period();
+        });
+        local.flush();
+        retire_by(&mut local, third);
+        retire_by(&mut local, fourth);
+        other.join().unwrap();
+        drop(local);
+        drop(mm.end());
+    });
+}
+
+/// A handle asks the source in vain and is dropped with nothing but a call in flight; the callback
+/// ends the part, and another thread frees the last fragment, with which the head goes.
+///
+/// ```text
+/// setup   mm dropped; 0 in the ring, 1 used
+/// owner                           other
+/// send 0; ask the source          retire 1; grace periods: 0 -> F, part; 1 -> F; release; head
+/// state -> GONE
+/// ```
+///
+/// Rules 11 and 18. Two threads, exhaustive. Fails with a race on the head's shadow when the drop's
+/// exchange is not Release, or the callback's last one does not acquire it.
+#[test]
+fn dropped_with_only_a_call() {
+    explore::<128>(2, 1, || {
+        let mm: Mm2 = mm();
+        let mut local: Handle2 = local(&mm);
+        let [first, last] = [take_by(&mut local).unwrap(), take_by(&mut local).unwrap()];
+        retire_by(&mut local, first);
+        drop(mm);
+        let other = spawn(move || {
+            retire(last);
+            for _ in 0..4 {
+                try_grace_period();
+            }
+        });
+        if let Some(frag) = take_by(&mut local) {
+            retire_by(&mut local, frag);
+        }
+        drop(local);
+        other.join().unwrap();
+    });
+}
+
 /// One thread's handle claims a page while another gives back and retires on it without one: what
 /// the handle holds is used to everybody else.
 ///

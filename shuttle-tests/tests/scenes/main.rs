@@ -4,6 +4,7 @@
 mod batches;
 mod churn;
 mod exhaustion;
+mod handles;
 mod hook;
 mod leavers;
 mod nested;

@@ -4,7 +4,7 @@ use std::{mem::ManuallyDrop, sync::Arc};
 
 use ptfrag::Frag;
 
-use super::{SIZE, below, ledger::Ledger, pool::Parts};
+use super::{SIZE, below, book::Stamp, ledger::Ledger, pool::Parts};
 
 /// A fragment that a thread owns. It has to be freed by hand: if a schedule fails, nothing of it is
 /// freed while the stack unwinds.
@@ -14,7 +14,20 @@ pub(crate) struct Held<'a, const N: usize> {
     pub(super) ledger: Arc<Ledger>,
 }
 
-impl<const N: usize> Held<'_, N> {
+impl<'a, const N: usize> Held<'a, N> {
+    /// A fragment that mm `mm` has just handed out: stamps all of it.
+    pub(super) fn new(
+        mut frag: Frag<N, SIZE, Parts<'a, N>>,
+        mm: usize,
+        ledger: &Arc<Ledger>,
+    ) -> Self {
+        let stamp = ledger.take(frag.as_ptr(), mm);
+        for word in frag.chunks_exact_mut(size_of::<Stamp>()) {
+            word.copy_from_slice(&stamp.to_ne_bytes());
+        }
+        Self { frag: ManuallyDrop::new(frag), ledger: ledger.clone() }
+    }
+
     /// Makes the calling thread the owner.
     pub(crate) fn adopt(&self) {
         self.ledger.hand_over(self.frag.as_ptr());

@@ -51,6 +51,7 @@ use shuttle::{
 
 mod book;
 mod domain;
+mod handle;
 mod held;
 mod hooks;
 mod ledger;
@@ -62,6 +63,7 @@ mod pool;
 mod world;
 
 pub(crate) use domain::Domain;
+pub(crate) use handle::Handle;
 pub(crate) use held::Held;
 pub(crate) use lock::{Gate, Stop, stop_in_next_hold};
 pub(crate) use place::{Place, Seen};

@@ -13,6 +13,7 @@ use super::{
     SIZE,
     book::Stamp,
     domain::Guard,
+    handle::Handle,
     held::Held,
     ledger::Ledger,
     pool::{Parts, Pool},
@@ -50,8 +51,7 @@ impl<'a, const N: usize> Pool<'a, N> {
                 }
             }
             Place::Raw(shown) => {
-                let new = new.map_or(ptr::null_mut(), |frag| frag.into_raw().as_ptr());
-                if let Some(old) = NonNull::new(shown.swap(new, Ordering::SeqCst)) {
+                if let Some(old) = swap(shown, new) {
                     self.ledger().retire(old);
                     // SAFETY: published once, and the swap made it ours.
                     unsafe { self.mm.retire_raw(old) };
@@ -73,6 +73,31 @@ impl<'a, const N: usize> Pool<'a, N> {
     pub(crate) fn look_again(&self, seen: &Seen) {
         self.ledger().still(seen.frag, seen.stamp);
     }
+}
+
+impl<'a, const N: usize> Handle<'a, N> {
+    /// As [`Pool::show`], in a plain pointer, with what they saw before retired through the handle.
+    pub(crate) fn show(&mut self, place: &Place<'a, N>, held: Option<Held<'a, N>>) {
+        let Place::Raw(shown) = place else { unreachable!("slots are shown by their pool") };
+        let new = held.map(|held| {
+            self.ledger.publish(held.frag.as_ptr());
+            ManuallyDrop::into_inner(held.frag)
+        });
+        if let Some(old) = swap(shown, new) {
+            self.ledger.retire(old);
+            // SAFETY: published once, and the swap made it ours.
+            unsafe { self.local.retire_raw(old) };
+        }
+    }
+}
+
+/// Shows `new`; answers with what was shown before.
+fn swap<const N: usize>(
+    shown: &AtomicPtr<u8>,
+    new: Option<Frag<N, SIZE, Parts<'_, N>>>,
+) -> Option<NonNull<u8>> {
+    let new = new.map_or(ptr::null_mut(), |frag| frag.into_raw().as_ptr());
+    NonNull::new(shown.swap(new, Ordering::SeqCst))
 }
 
 /// What a reader has found.

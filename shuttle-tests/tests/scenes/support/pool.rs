@@ -1,12 +1,12 @@
 //! The crate's mm, with every operation entered in the ledger.
 
-use std::{marker::PhantomData, mem::ManuallyDrop, sync::Arc};
+use std::{marker::PhantomData, sync::Arc};
 
 use ptfrag::{AllocError, Embed, Mm};
 
 use super::{
     SIZE,
-    book::{Sets, Stamp},
+    book::Sets,
     domain::Domain,
     held::Held,
     hooks::{BusyCell, Watch},
@@ -41,12 +41,7 @@ impl<'a, const N: usize> Pool<'a, N> {
 
     /// Takes a fragment and stamps all of it.
     pub(crate) fn alloc(&self) -> Result<Held<'a, N>, AllocError> {
-        let mut frag = self.mm.alloc()?;
-        let stamp = self.ledger().take(frag.as_ptr(), self.id);
-        for word in frag.chunks_exact_mut(size_of::<Stamp>()) {
-            word.copy_from_slice(&stamp.to_ne_bytes());
-        }
-        Ok(Held { frag: ManuallyDrop::new(frag), ledger: self.ledger().clone() })
+        Ok(Held::new(self.mm.alloc()?, self.id, self.ledger()))
     }
 
     /// Takes `count` fragments, or as many as there are.

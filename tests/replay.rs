@@ -117,7 +117,7 @@ fn figures_by_hand() {
     let document = folder.json(&trace, &["--frags", "2"]);
     let [first] = &document["traces"].as_array().unwrap()[..] else { panic!("one trace") };
     assert_eq!((&first["name"], &first["events"]), (&"small".into(), &11.into()));
-    assert_eq!(first["policies"].as_array().unwrap().len(), 4);
+    assert_eq!(first["policies"].as_array().unwrap().len(), 5);
 
     assert_eq!(figures(&document, "one page per table"), [3.0, 1.4, 4.0, 0.0, 4.0, 0.0]);
     assert_eq!(figures(&document, "powerpc"), [2.0, 1.0, 2.0, 4.0, 4.0, 0.0]);
@@ -128,6 +128,9 @@ fn figures_by_hand() {
     assert_eq!(calls, 6.0);
     // Every allocation here needs the list, and so does every callback but the release.
     assert!(locks >= 8.0, "{locks}");
+    // The CPUs keep what they freed until the mm exits.
+    let [peak, mean, taken, .., reused] = figures(&document, "ptfrag, per CPU");
+    assert_eq!([peak, mean, taken, reused], [2.0, 1.4, 2.0, 0.0]);
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn levels_are_chosen() {
     let document = folder.json(&trace, &["--levels", "pgd,pte"]);
     assert_eq!(figures(&document, "one page per table")[2], 6.0);
     let document = folder.json(&trace, &["--levels", "pud"]);
-    for policy in ["one page per table", "powerpc", "s390", "ptfrag"] {
+    for policy in ["one page per table", "powerpc", "s390", "ptfrag", "ptfrag, per CPU"] {
         assert_eq!(figures(&document, policy), [0.0; 6]);
     }
 }
@@ -163,8 +166,11 @@ fn an_mm_without_a_pgd_and_a_table_after_its_exit() {
     let document = folder.json(&trace, &[]);
     assert_eq!(figures(&document, "powerpc")[..3], [2.0, 1.4, 3.0]);
     assert_eq!(figures(&document, "ptfrag")[2], 3.0);
-    let output = folder.run(&trace, &["--threads"]);
-    assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+    assert_eq!(figures(&document, "ptfrag, per CPU")[2], 3.0);
+    for options in [&["--threads"][..], &["--threads", "--bare"]] {
+        let output = folder.run(&trace, options);
+        assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+    }
 }
 
 #[test]
@@ -182,11 +188,11 @@ fn tables_and_pictures() {
     let output = folder.run(&trace, &[]);
     assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
     let table = text(&output.stdout);
-    for word in ["small", "one page per table", "powerpc", "s390", "ptfrag", "peak", "reused"] {
+    for word in ["small", "one page per table", "powerpc", "s390", "ptfrag  ", "per CPU", "peak"] {
         assert!(table.contains(word), "{word} is not in\n{table}");
     }
     let picture = fs::read_to_string(folder.0.join("results/replay-small.svg")).unwrap();
-    for word in ["<svg", "time (s)", "pages held", "powerpc", "ptfrag", "one page per table"] {
+    for word in ["<svg", "time (s)", "pages held", "powerpc", "ptfrag (", "per CPU (", "one page"] {
         assert!(picture.contains(word), "{word} is not in the picture");
     }
 
@@ -242,6 +248,14 @@ fn figures_of_recorded_traces() {
         let path = format!("{}/traces/{name}.trace.gz", env!("CARGO_MANIFEST_DIR"));
         folder.json(Path::new(&path), &[])
     };
+    // The bound on the handles holds for every trace that ships.
+    for name in ["cargo", "ndarray", "postgres", "python", "shell"] {
+        let document = recorded(name);
+        let [bare, .., calls, _] = figures(&document, "ptfrag");
+        let [per_cpu, .., calls_per_cpu, _] = figures(&document, "ptfrag, per CPU");
+        assert!(per_cpu <= bare * 1.05, "{name}: {per_cpu} pages, not {bare}");
+        assert!(calls_per_cpu < calls, "{name}: {calls_per_cpu} calls, not {calls}");
+    }
     let peak_and_taken = |document: &Value, policy| {
         let [peak, _, taken, ..] = figures(document, policy);
         (peak, taken)
@@ -260,16 +274,19 @@ fn figures_of_recorded_traces() {
 fn threads() {
     let folder = Folder::new();
     let path = format!("{}/traces/ndarray.trace.gz", env!("CARGO_MANIFEST_DIR"));
-    let document = folder.json(Path::new(&path), &["--threads"]);
-    let trace = &document["traces"][0];
-    assert_eq!((&trace["name"], &trace["threads"]), (&"ndarray".into(), &2.into()));
-    assert_eq!(trace["pages_left"], 0);
-    for key in ["events_per_second", "walks_per_second", "pages_taken"] {
-        assert!(trace[key].as_f64().unwrap() > 0.0, "{key}");
+    let small = folder.file("small.trace", SMALL);
+    for (options, handles) in [(&["--threads"][..], true), (&["--threads", "--bare"], false)] {
+        let document = folder.json(Path::new(&path), options);
+        let trace = &document["traces"][0];
+        assert_eq!((&trace["name"], &trace["threads"]), (&"ndarray".into(), &2.into()));
+        assert_eq!((&trace["handles"], &trace["pages_left"]), (&handles.into(), &0.into()));
+        for key in ["events_per_second", "walks_per_second", "pages_taken"] {
+            assert!(trace[key].as_f64().unwrap() > 0.0, "{key}");
+        }
+        let output = folder.run(&small, options);
+        assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+        assert!(text(&output.stdout).contains("walks per second"));
     }
-    let output = folder.run(&folder.file("small.trace", SMALL), &["--threads"]);
-    assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
-    assert!(text(&output.stdout).contains("walks per second"));
 }
 
 #[test]
@@ -323,6 +340,7 @@ fn bad_options() {
         &["--levels", "p4d"],
         &["--grace-us", "-1"],
         &["--threads", "--grace-us", "5"],
+        &["--bare"],
     ] {
         let output = folder.run(&trace, options);
         assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)), "{options:?}");

@@ -7,6 +7,8 @@
 
 #[path = "../examples/replay/args.rs"]
 mod args;
+#[path = "../examples/replay/cpu.rs"]
+mod cpu;
 #[path = "../examples/replay/geometry.rs"]
 mod geometry;
 #[path = "../examples/replay/plot.rs"]

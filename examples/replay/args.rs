@@ -6,7 +6,8 @@ use clap::Parser;
 
 use crate::{geometry::Geometry, trace::Level};
 
-/// Replays recorded page-table traces under four ways of placing tables in pages.
+/// Replays recorded page-table traces under four ways of placing tables in pages, the last of them
+/// without and with a handle for each CPU.
 ///
 /// Without `--trace` every trace that ships with the project is replayed.
 #[derive(Parser)]
@@ -44,6 +45,10 @@ pub(crate) struct Args {
     /// grace periods then last as long as they last
     #[arg(long)]
     pub(crate) threads: bool,
+
+    /// Have the threads of the CPUs allocate and free without handles
+    #[arg(long, requires = "threads")]
+    pub(crate) bare: bool,
 }
 
 impl Args {

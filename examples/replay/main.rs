@@ -1,9 +1,11 @@
 //! Replays recorded page-table traces under four ways of placing tables in pages: one page per
-//! table, the way of Linux's powerpc, the way of its s390, and this crate.
+//! table, the way of Linux's powerpc, the way of its s390, and this crate, without and with a
+//! handle for each CPU.
 //!
 //! `cargo run --release --example replay -- --help` lists the options.
 
 mod args;
+mod cpu;
 mod geometry;
 mod plot;
 mod policy;
@@ -29,6 +31,9 @@ use report::{Document, TraceFigures};
 use run::{Outcome, Rules};
 use threads::run as run_threads;
 use trace::{Trace, TraceError};
+
+/// How many policies a trace is replayed under.
+const POLICIES: usize = 5;
 
 /// Why the program ends early.
 enum Failure {
@@ -67,7 +72,7 @@ fn replay(args: &Args, geometry: Geometry) -> Result<(), Failure> {
     if args.threads {
         threaded(args, geometry, &traces, &progress(events))
     } else {
-        single(args, geometry, &traces, &progress(4 * events))
+        single(args, geometry, &traces, &progress(POLICIES * events))
     }
 }
 
@@ -164,8 +169,8 @@ fn threaded(
     let mut figures = Vec::new();
     for trace in traces {
         bar.set_message(trace.name.clone());
-        let one =
-            dispatch!(geometry, run_threads(trace, &args.levels, bar)).map_err(Failure::Run)?;
+        let one = dispatch!(geometry, run_threads(trace, &args.levels, args.bare, bar))
+            .map_err(Failure::Run)?;
         if !args.json {
             print(bar, &(report::title(trace, &args.levels) + &one.to_string() + "\n"))?;
         }
@@ -180,27 +185,32 @@ fn policies(
     geometry: Geometry,
     trace: &Trace,
     bar: &ProgressBar,
-) -> Result<Vec<Outcome>, String> {
+) -> Result<[Outcome; POLICIES], String> {
     let Geometry { frags, size } = geometry;
     let (mms, tables) = (trace.mms, trace.tables);
     let rules = Rules { levels: &args.levels, grace: args.grace_us };
-    Ok(vec![
+    let [bare, per_cpu] = dispatch!(geometry, ptfrag(trace, rules, bar))?;
+    Ok([
         run::run(trace, rules, Plain::new(geometry.page()), bar)?,
         run::run(trace, rules, Powerpc::new(frags, size, mms, tables), bar)?,
         run::run(trace, rules, S390::new(size, mms, tables), bar)?,
-        dispatch!(geometry, ptfrag(trace, rules, bar))?,
+        bare,
+        per_cpu,
     ])
 }
 
-/// The run of this crate's own policy.
+/// The runs of this crate's own policy: without and with handles.
 fn ptfrag<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     trace: &Trace,
     rules: Rules<'_>,
     bar: &ProgressBar,
-) -> Result<Outcome, String> {
-    let policy = Ptfrag::<FRAGS, SIZE, PAGE>::new(trace.mms, trace.tables)
-        .map_err(|e| format!("{}: no memory for pages: {e}", trace.name))?;
-    run::run(trace, rules, policy, bar)
+) -> Result<[Outcome; 2], String> {
+    let run = |policy: io::Result<Ptfrag<FRAGS, SIZE, PAGE>>| {
+        let failed = |e| format!("{}: no memory for pages: {e}", trace.name);
+        run::run(trace, rules, policy.map_err(failed)?, bar)
+    };
+    let (mms, tables) = (trace.mms, trace.tables);
+    Ok([run(Ptfrag::new(mms, tables))?, run(Ptfrag::per_cpu(mms, tables))?])
 }
 
 fn draw(picture: &Path, args: &Args, trace: &Trace, outcomes: &[Outcome]) -> Result<(), Failure> {

@@ -120,17 +120,15 @@ pub(crate) fn run<P: Policy>(
             driver.pass(event.time);
             let (mm, table) = (event.mm, event.table);
             let placed = rules.levels.contains(&event.level);
+            driver.policy.on(event.cpu);
             match event.op {
                 Op::Alloc if placed => {
-                    driver
-                        .policy
-                        .alloc(event.cpu as usize, mm, table)
-                        .map_err(|what| failed(name, what))?;
+                    driver.policy.alloc(mm, table).map_err(|what| failed(name, what))?;
                     alive[table] = true;
                     tables_of[mm] += 1;
                 }
                 Op::Free if placed => {
-                    driver.policy.free(event.cpu as usize, table);
+                    driver.policy.free(table);
                     alive[table] = false;
                     tables_of[mm] -= 1;
                 }
@@ -154,7 +152,7 @@ pub(crate) fn run<P: Policy>(
     let pages_mean = driver.curve.mean(end);
 
     for table in (0..trace.tables).filter(|&table| alive[table]) {
-        driver.policy.free(0, table);
+        driver.policy.free(table);
         driver.step(end);
     }
     for mm in 0..trace.mms {

@@ -36,11 +36,14 @@ pub(crate) trait Policy {
     /// Bytes of a page of this policy.
     fn page_bytes(&self) -> usize;
 
+    /// What comes next happens on this CPU, which most policies do not care about.
+    fn on(&mut self, _cpu: u32) {}
+
     /// Finds a place for `table`.
-    fn alloc(&mut self, cpu: usize, mm: usize, table: usize) -> Result<(), String>;
+    fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String>;
 
     /// Frees `table`, whose memory readers may hold until a grace period has passed.
-    fn free(&mut self, cpu: usize, table: usize);
+    fn free(&mut self, table: usize);
 
     /// The mm exits. Tables of it may live on.
     fn exit(&mut self, mm: usize);

@@ -27,13 +27,13 @@ impl Policy for Plain {
         self.page
     }
 
-    fn alloc(&mut self, _cpu: usize, _mm: usize, _table: usize) -> Result<(), String> {
+    fn alloc(&mut self, _mm: usize, _table: usize) -> Result<(), String> {
         self.tally.held += 1;
         self.tally.taken += 1;
         Ok(())
     }
 
-    fn free(&mut self, _cpu: usize, _table: usize) {
+    fn free(&mut self, _table: usize) {
         self.tally.rcu_calls += 1;
         self.freed += 1;
     }

@@ -56,7 +56,7 @@ impl Policy for Powerpc {
         self.page
     }
 
-    fn alloc(&mut self, cpu: usize, mm: usize, table: usize) -> Result<(), String> {
+    fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String> {
         self.tally.lock_acquisitions += 1;
         let Current { page, next } = self.current[mm].unwrap_or_else(|| {
             self.tally.held += 1;
@@ -70,7 +70,7 @@ impl Policy for Powerpc {
         Ok(())
     }
 
-    fn free(&mut self, cpu: usize, table: usize) {
+    fn free(&mut self, table: usize) {
         self.tally.rcu_calls += 1;
         self.queued.push(self.tables[table]);
     }

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     ptr::NonNull,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,6 +14,7 @@ use super::{
     Policy, Tally,
     trace_rcu::{Batch, TraceRcu},
 };
+use crate::cpu::Cpu;
 
 thread_local! {
     /// Acquisitions by this thread: a lock is made by the crate, out of nothing, and cannot be
@@ -99,20 +100,24 @@ impl<const PAGE: usize> Embed for Parts<PAGE> {
     type Hooks = Watch;
 }
 
-/// Fragments that are reused after a grace period.
+/// Fragments that are reused after a grace period, with or without a handle for each CPU.
 pub(crate) struct Ptfrag<const FRAGS: usize, const SIZE: usize, const PAGE: usize> {
     rcu: TraceRcu,
     region: Region<PAGE>,
     watch: Watch,
     mms: Vec<Option<Mm<FRAGS, SIZE, Parts<PAGE>>>>,
-    owner: Vec<usize>,
-    cpus: Vec<Option<(usize, ::ptfrag::Local<FRAGS, SIZE, Parts<PAGE>>)>>,
+    /// By number, if they are to have handles.
+    cpus: Option<BTreeMap<u32, Cpu<FRAGS, SIZE, Parts<PAGE>>>>,
+    /// The one that everything happens on.
+    cpu: u32,
     tables: Vec<Option<Frag<FRAGS, SIZE, Parts<PAGE>>>>,
     /// The thread's acquisitions before this replay.
     earlier: u64,
 }
 
 impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Ptfrag<FRAGS, SIZE, PAGE> {
+    /// Every CPU goes to the mm itself.
+    ///
     /// # Errors
     /// The system has no address space for a page per table.
     pub(crate) fn new(mms: usize, tables: usize) -> io::Result<Self> {
@@ -121,11 +126,32 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Ptfrag<FRAGS, SIZ
             region: Region::new(tables.max(1))?,
             watch: Watch::default(),
             mms: (0..mms).map(|_| None).collect(),
-            owner: vec![0; tables],
-            cpus: (0..256).map(|_| None).collect(),
+            cpus: None,
+            cpu: 0,
             tables: (0..tables).map(|_| None).collect(),
             earlier: ACQUISITIONS.get(),
         })
+    }
+
+    /// Every CPU has a handle of the mm that it allocates for.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn per_cpu(mms: usize, tables: usize) -> io::Result<Self> {
+        Ok(Self { cpus: Some(BTreeMap::new()), ..Self::new(mms, tables)? })
+    }
+
+    /// A fragment of the mm.
+    fn take(&mut self, number: usize) -> Result<Frag<FRAGS, SIZE, Parts<PAGE>>, AllocError> {
+        let mm = self.mms[number]
+            .get_or_insert_with(|| Mm::new_in(self.rcu, self.region.clone(), self.watch.clone()));
+        match &mut self.cpus {
+            Some(cpus) => {
+                let cpu = cpus.entry(self.cpu).or_insert_with(Cpu::new);
+                cpu.turn_to(number, || mm.local()).alloc()
+            }
+            None => mm.alloc(),
+        }
     }
 }
 
@@ -135,23 +161,22 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
     type Deferred = Batch;
 
     fn name(&self) -> &'static str {
-        "ptfrag"
+        match self.cpus {
+            Some(_) => "ptfrag, per CPU",
+            None => "ptfrag",
+        }
     }
 
     fn page_bytes(&self) -> usize {
         PAGE
     }
 
-    fn alloc(&mut self, cpu: usize, mm: usize, table: usize) -> Result<(), String> {
-        self.owner[table] = mm;
-        let number = mm;
-        let mm = self.mms[mm]
-            .get_or_insert_with(|| Mm::new_in(self.rcu, self.region.clone(), self.watch.clone()));
-        if self.cpus[cpu].as_ref().is_none_or(|(at, _)| *at != number) {
-            self.cpus[cpu] = None;
-            self.cpus[cpu] = Some((number, mm.local()));
-        }
-        let frag = self.cpus[cpu].as_mut().unwrap().1.alloc().map_err(|e| e.to_string())?;
+    fn on(&mut self, cpu: u32) {
+        self.cpu = cpu;
+    }
+
+    fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String> {
+        let frag = self.take(mm).map_err(|e| e.to_string())?;
         let addr = frag.as_ptr().addr().get();
         let (page, bit) = (addr & !(PAGE - 1), 1 << (addr % PAGE / SIZE));
         let mut pages = self.watch.pages();
@@ -163,19 +188,18 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
         Ok(())
     }
 
-    fn free(&mut self, cpu: usize, table: usize) {
+    fn free(&mut self, table: usize) {
         let frag = self.tables[table].take().expect("a trace frees what it allocated");
-        match &mut self.cpus[cpu] {
-            Some((mm, local)) if *mm == self.owner[table] => local.retire(frag),
-            _ => frag.retire(),
+        let cpu = self.cpus.as_mut().and_then(|cpus| cpus.get_mut(&self.cpu));
+        match cpu.and_then(Cpu::handle) {
+            Some(local) => local.retire(frag),
+            None => frag.retire(),
         }
     }
 
     fn exit(&mut self, mm: usize) {
-        for c in &mut self.cpus {
-            if c.as_ref().is_some_and(|(at, _)| *at == mm) {
-                *c = None;
-            }
+        for cpu in self.cpus.iter_mut().flat_map(BTreeMap::values_mut) {
+            cpu.leave(|of| of == mm);
         }
         self.mms[mm] = None;
     }
@@ -230,6 +254,35 @@ mod tests {
         for table in 1..4 {
             policy.free(table);
         }
+        settle(&mut policy);
+        assert_eq!((policy.tally().held, policy.pages_out()), (0, 0));
+    }
+
+    #[test]
+    fn a_cpu_keeps_what_it_frees_until_it_turns() {
+        let mut policy = Ptfrag::<2, 2048, 4096>::per_cpu(2, 4).unwrap();
+        policy.on(7);
+        policy.alloc(0, 0).unwrap();
+        policy.free(0);
+        // Too little for a call, and out of the other CPU's reach.
+        assert!(policy.deferred().is_none());
+        policy.on(3);
+        policy.alloc(0, 1).unwrap();
+        policy.alloc(0, 2).unwrap();
+        assert_eq!((policy.tally().taken, policy.tally().reused), (2, 0));
+        // The first CPU turns to another mm.
+        policy.on(7);
+        policy.alloc(1, 3).unwrap();
+        settle(&mut policy);
+        policy.on(3);
+        policy.free(3);
+        settle(&mut policy);
+        // The other mm's table was freed without the handle, and its page is home.
+        assert_eq!((policy.tally().held, policy.tally().taken), (2, 3));
+        policy.free(1);
+        policy.free(2);
+        assert!(policy.deferred().is_none());
+        policy.exit(0);
         settle(&mut policy);
         assert_eq!((policy.tally().held, policy.pages_out()), (0, 0));
     }

@@ -58,7 +58,7 @@ impl Policy for S390 {
         self.page
     }
 
-    fn alloc(&mut self, cpu: usize, mm: usize, table: usize) -> Result<(), String> {
+    fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String> {
         self.tally.lock_acquisitions += 1;
         let (id, half) = if let Some(id) = self.lists[mm].pop() {
             self.pages[id].listed = false;
@@ -76,7 +76,7 @@ impl Policy for S390 {
         Ok(())
     }
 
-    fn free(&mut self, cpu: usize, table: usize) {
+    fn free(&mut self, table: usize) {
         self.tally.lock_acquisitions += 1;
         self.tally.rcu_calls += 1;
         let (id, half) = self.tables[table];

@@ -45,6 +45,8 @@ pub(crate) struct Figures {
     events: usize,
     /// One for each recorded CPU.
     threads: usize,
+    /// Whether these have handles.
+    handles: bool,
     walkers: usize,
     /// How often the trace was replayed. What follows is of all rounds.
     rounds: u64,
@@ -62,6 +64,7 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |what, value: String| writeln!(f, "  {what:<18} {value:>12}");
         row("threads", format!("{} + {}", self.threads, self.walkers))?;
+        row("handles", if self.handles { "one per CPU" } else { "none" }.to_owned())?;
         row("rounds", self.rounds.to_string())?;
         row("events per second", format!("{:.0}", self.events_per_second))?;
         row("walks per second", format!("{:.0}", self.walks_per_second))?;
@@ -72,13 +75,15 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Replays `trace` with threads, in fragments of `SIZE` bytes, round after round.
+/// Replays `trace` with threads, in fragments of `SIZE` bytes, round after round. The threads of
+/// the CPUs use handles, unless `bare`.
 ///
 /// # Errors
 /// A wrong stamp, or a page that does not come home.
 pub(crate) fn run<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     trace: &Trace,
     levels: &[Level],
+    bare: bool,
     bar: &ProgressBar,
 ) -> Result<Figures, String> {
     let failed = |what: String| format!("{}: {what}", trace.name);
@@ -94,7 +99,7 @@ pub(crate) fn run<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     while elapsed < LASTS {
         let seed = WALKERS as u64 * rounds;
         let scene = Scene::<FRAGS, SIZE, PAGE>::new(&plan, &trace.numbers, domain, region.clone());
-        elapsed += play(&scene, seed);
+        elapsed += play(&scene, bare, seed);
         rounds += 1;
         walks += scene.walks.load(Ordering::Relaxed);
         misses += scene.misses.load(Ordering::Relaxed);
@@ -122,6 +127,7 @@ pub(crate) fn run<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
         name: trace.name.clone(),
         events: trace.events.len(),
         threads: plan.cpus.len(),
+        handles: !bare,
         walkers: WALKERS,
         rounds,
         events_per_second: per_second(plan.steps.len() as u64 * rounds),
@@ -141,6 +147,7 @@ fn region<const PAGE: usize>(plan: &Plan) -> io::Result<Region<PAGE>> {
 /// Plays one round: runs all threads to their ends. Returns how long it took.
 fn play<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
     scene: &Scene<'_, FRAGS, SIZE, PAGE>,
+    bare: bool,
     seed: u64,
 ) -> Duration {
     let begin = Instant::now();
@@ -149,7 +156,7 @@ fn play<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
             scope.spawn(move || scene.watched(|| walker::walk(scene, seed + walker)));
         }
         let cpus: Vec<_> = (0..scene.plan.cpus.len())
-            .map(|cpu| scope.spawn(move || scene.watched(|| scene.replay(cpu))))
+            .map(|cpu| scope.spawn(move || scene.watched(|| scene.replay(cpu, bare))))
             .collect();
         for cpu in cpus {
             // A panic has been recorded as the scene's failure.

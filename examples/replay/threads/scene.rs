@@ -10,12 +10,13 @@ use std::{
     thread,
 };
 
-use ptfrag::{AllocError, Domain, Frag, Mm, Region, Slot, Std};
+use ptfrag::{Domain, Mm, Region, Slot, Std};
 
 use super::{
     plan::{Place, Plan, Step},
     stamp,
 };
+use crate::cpu::Cpu;
 
 /// A thread is at most this many events of the trace ahead of the slowest one, so that what was
 /// recorded at about the same time happens at about the same time.
@@ -38,13 +39,18 @@ pub(super) struct Entry<const FRAGS: usize, const SIZE: usize, const PAGE: usize
 
 /// An mm and its map.
 struct Life<const FRAGS: usize, const SIZE: usize, const PAGE: usize> {
-    /// Open from the first table to the exit. Allocations hold the lock shared.
+    /// Open from the first table to the exit. Who allocates from it, or makes a handle, holds the
+    /// lock shared.
     mm: RwLock<Option<Mm<FRAGS, SIZE, Std<'static, PAGE>>>>,
     /// Made with the mm.
     map: OnceLock<Vec<Entry<FRAGS, SIZE, PAGE>>>,
     /// How many of the steps before its exit have been done.
     done: AtomicUsize,
 }
+
+/// What a thread has to itself, if it is to use a handle.
+type Own<const FRAGS: usize, const SIZE: usize, const PAGE: usize> =
+    Option<Cpu<FRAGS, SIZE, Std<'static, PAGE>>>;
 
 /// Everything that the threads share.
 pub(super) struct Scene<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> {
@@ -139,12 +145,14 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
     }
 
     /// Replays the events of one CPU.
-    pub(super) fn replay(&self, cpu: usize) {
+    pub(super) fn replay(&self, cpu: usize, bare: bool) {
         let steps = &self.plan.cpus[cpu];
+        let mut own = (!bare).then(Cpu::new);
         // What the slowest thread had reached when this one last looked.
         let mut slowest = 0;
         for (n, &at) in steps.iter().enumerate() {
             self.cursors[cpu].store(at, Ordering::Relaxed);
+            own.iter_mut().for_each(|own| own.leave(|life| self.plan.lives[life].exit <= at));
             let step = self
                 .wait(|| {
                     if at >= slowest + WINDOW {
@@ -152,7 +160,7 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
                     }
                     at < slowest + WINDOW
                 })
-                .and_then(|()| self.step(at));
+                .and_then(|()| self.step(at, &mut own));
             if step.is_err() {
                 break;
             }
@@ -163,15 +171,15 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
         self.cursors[cpu].store(usize::MAX, Ordering::Relaxed);
     }
 
-    fn step(&self, at: usize) -> Result<(), Stopped> {
+    fn step(&self, at: usize, own: &mut Own<FRAGS, SIZE, PAGE>) -> Result<(), Stopped> {
         let life = match self.plan.steps[at] {
             Step::Alloc { table } => {
-                self.alloc(table)?;
+                self.alloc(table, own)?;
                 self.plan.place(table).life
             }
             Step::Free { table } => {
                 self.wait(|| self.tables[table].load(Ordering::Acquire) == ALIVE)?;
-                self.free(table);
+                self.free(table, own);
                 self.plan.place(table).life
             }
             Step::Exit { life, after } => {
@@ -187,12 +195,16 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
         Ok(())
     }
 
-    fn alloc(&self, table: usize) -> Result<(), Stopped> {
+    fn alloc(&self, table: usize, own: &mut Own<FRAGS, SIZE, PAGE>) -> Result<(), Stopped> {
         let place = self.plan.place(table);
         if let Some(before) = place.before {
             self.wait(|| self.tables[before].load(Ordering::Acquire) == FREED)?;
         }
-        let mut frag = match self.frag(place.life) {
+        let frag = match own {
+            Some(own) => own.turn_to(place.life, || self.with_mm(place.life, Mm::local)).alloc(),
+            None => self.with_mm(place.life, Mm::alloc),
+        };
+        let mut frag = match frag {
             Ok(frag) => frag,
             Err(e) => {
                 self.fail(e.to_string());
@@ -201,17 +213,24 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
         };
         stamp::write(&mut frag[..], table);
         let entry = self.entry(place).expect("an mm that handed out a fragment has a map");
-        entry.slot.publish(frag);
+        match own.as_mut().and_then(Cpu::handle) {
+            Some(local) => local.publish(&entry.slot, frag),
+            None => entry.slot.publish(frag),
+        }
         // Release: whoever frees the table sees it published.
         self.tables[table].store(ALIVE, Ordering::Release);
         Ok(())
     }
 
-    /// A fragment of an mm, which is opened for it if need be.
-    fn frag(&self, life: usize) -> Result<Frag<FRAGS, SIZE, Std<'static, PAGE>>, AllocError> {
+    /// Does something with an mm, which is opened for it if need be.
+    fn with_mm<T>(
+        &self,
+        life: usize,
+        act: impl FnOnce(&Mm<FRAGS, SIZE, Std<'static, PAGE>>) -> T,
+    ) -> T {
         let Life { mm, map, .. } = &self.lives[life];
         if let Some(mm) = mm.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            return mm.alloc();
+            return act(mm);
         }
         let mut mm = mm.write().unwrap_or_else(PoisonError::into_inner);
         let mm = mm.get_or_insert_with(|| Mm::new_in(self.domain, self.region.clone(), ()));
@@ -219,12 +238,15 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
             let slots = self.plan.lives[life].slots.iter();
             slots.map(|_| Entry { slot: mm.slot(), floor: AtomicUsize::new(0) }).collect()
         });
-        mm.alloc()
+        act(mm)
     }
 
-    fn free(&self, table: usize) {
+    fn free(&self, table: usize, own: &mut Own<FRAGS, SIZE, PAGE>) {
         let entry = self.entry(self.plan.place(table)).expect("the table's mm was opened");
-        entry.slot.clear();
+        match own.as_mut().and_then(Cpu::handle) {
+            Some(local) => local.clear(&entry.slot),
+            None => entry.slot.clear(),
+        }
         // Release: a walker that sees this cannot find the table any more.
         entry.floor.store(table + 1, Ordering::Release);
         // Release: the next table of this slot sees it empty.
@@ -242,7 +264,7 @@ impl<'a, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Scene<'a, FRA
             if self.failure.get().is_some() {
                 return;
             }
-            self.free(table);
+            self.free(table, &mut None);
         }
         for life in 0..self.lives.len() {
             self.exit(life);

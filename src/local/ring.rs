@@ -44,3 +44,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Ring<FRAGS, SIZE, E> {
         unsafe { frag.assume_init() }
     }
 }
+
+/// Freeing memory is a write to it, which loom does not see by itself.
+#[cfg(loom)]
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Ring<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.iter().for_each(|place| place.with_mut(|_| ()));
+        }
+    }
+}

@@ -215,37 +215,37 @@ fn flushed_and_used_again() {
     });
 }
 
-/// A handle asks the source in vain and is dropped with nothing but a call in flight; the callback
-/// ends the part, and another thread frees the last fragment, with which the head goes.
+/// A handle gets a fragment back and is dropped with nothing but the next call in flight, whose
+/// callback ends the part.
 ///
 /// ```text
-/// setup   mm dropped; 0 in the ring, 1 used
+/// setup   the ring: 0 ready; 1 sent for
 /// owner                           other
-/// send 0; ask the source          retire 1; grace periods: 0 -> F, part; 1 -> F; release; head
-/// state -> GONE
+/// take 0; state -> GONE           grace periods: 1 -> F; part
 /// ```
 ///
-/// Rules 11 and 18. Two threads, exhaustive. Fails with a race on the head's shadow when the drop's
-/// exchange is not Release, or the callback's last one does not acquire it.
+/// Rules 11 and 18. Two threads, exhaustive. Fails with a race on the ring when the drop's exchange
+/// is not Release, or the callback's last one does not acquire it: the part would be freed while
+/// the owner still reads it.
 #[test]
 fn dropped_with_only_a_call() {
     explore::<128>(2, 1, || {
-        let mm: Mm2 = mm();
+        let mm: Shared<Mm2> = Shared::new(mm());
         let mut local: Handle2 = local(&mm);
-        let [first, last] = [take_by(&mut local).unwrap(), take_by(&mut local).unwrap()];
+        let [first, second] = [take_by(&mut local).unwrap(), take_by(&mut local).unwrap()];
         retire_by(&mut local, first);
-        drop(mm);
+        retire_by(&mut local, second);
+        assert!(try_grace_period());
+        // Takes note that the first is ready, and sends the second.
+        let spare = take_by(&mut local).unwrap();
+        retire_by(&mut local, spare);
         let other = spawn(move || {
-            retire(last);
-            for _ in 0..4 {
-                try_grace_period();
-            }
+            try_grace_period();
+            try_grace_period();
         });
-        if let Some(frag) = take_by(&mut local) {
-            retire_by(&mut local, frag);
-        }
         drop(local);
         other.join().unwrap();
+        drop(mm.end());
     });
 }
 

@@ -1,0 +1,154 @@
+//! Running a command: with a limit of time, and no longer than until its first failed test.
+
+use std::{
+    io::{self, BufRead, BufReader},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Well,
+    /// It said which test failed, and was stopped there; or just failed.
+    Failed,
+    TimedOut,
+}
+
+/// What became of a command.
+pub struct Run {
+    pub ended: Ended,
+    /// What it printed on both of its outputs.
+    pub lines: Vec<String>,
+    pub seconds: f64,
+}
+
+/// The process group of a command, which ends with this.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The group may outlive its first process, so it goes whether or not that is gone.
+        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
+            let _gone = kill_process_group(pid, Signal::KILL);
+        }
+        let _status = self.0.wait();
+    }
+}
+
+/// Runs `command`.
+pub fn run(mut command: Command, limit: Duration) -> io::Result<Run> {
+    let start = Instant::now();
+    let (output, input) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input).process_group(0);
+    let mut group = Group(command.spawn()?);
+    // The command holds the other end of the pipe, which must be the process's alone.
+    drop(command);
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            if sender.send(text).is_err() {
+                break;
+            }
+        }
+    });
+    let mut printed = Vec::new();
+    let mut ended = None;
+    while ended.is_none() {
+        match lines.recv_timeout(limit.saturating_sub(start.elapsed())) {
+            Ok(line) => {
+                if is_failed_test(&line) {
+                    ended = Some(Ended::Failed);
+                }
+                printed.push(line);
+            }
+            Err(RecvTimeoutError::Timeout) => ended = Some(Ended::TimedOut),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let ended = match ended {
+        Some(ended) => ended,
+        None if group.0.wait()?.success() => Ended::Well,
+        None => Ended::Failed,
+    };
+    drop(group);
+    // What was on its way when the group was stopped names the test that was running.
+    printed.extend(lines);
+    Ok(Run { ended, lines: printed, seconds: start.elapsed().as_secs_f64() })
+}
+
+fn is_failed_test(line: &str) -> bool {
+    line.starts_with("test ") && line.ends_with("... FAILED")
+}
+
+/// The test that a failed run was in: the one that failed, or else the one that never ended. Tests
+/// run one after the other, so the name stands on the last line that begins one.
+pub fn test_of(lines: &[String]) -> Option<&str> {
+    let name = |line: &'_ String| -> Option<(usize, usize)> {
+        let rest = line.strip_prefix("test ")?;
+        let end = rest.find(" ... ").or_else(|| rest.strip_suffix(" ...").map(str::len))?;
+        Some((5, 5 + end))
+    };
+    let line = lines.iter().find(|line| is_failed_test(line));
+    let line = line.or_else(|| lines.iter().rfind(|line| name(line).is_some()))?;
+    if line.ends_with("... ok") || line.ends_with("... ignored") {
+        return None;
+    }
+    let (start, end) = name(line)?;
+    // Doc tests carry their kind after the name, and tests that must panic.
+    Some(line[start..end].trim_end_matches(" - should panic"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(String::from).collect()
+    }
+
+    fn shell(script: &str, limit: u64) -> Run {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        run(command, Duration::from_secs(limit)).unwrap()
+    }
+
+    #[test]
+    fn the_failed_test_is_named() {
+        assert_eq!(test_of(&lines("test a::b ... ok\ntest a::c ... FAILED\nx")), Some("a::c"));
+        assert_eq!(test_of(&lines("test a::b ... ok\ntest a::c ...\nx")), Some("a::c"));
+        assert_eq!(test_of(&lines("test a::d - should panic ... model x: 1")), Some("a::d"));
+        assert_eq!(test_of(&lines("test a::b ... ok\nerror: something else")), None);
+        assert_eq!(test_of(&lines("nothing")), None);
+    }
+
+    #[test]
+    fn both_outputs_are_read() {
+        let run = shell("echo out; echo err >&2", 60);
+        assert_eq!(run.ended, Ended::Well);
+        assert_eq!(run.lines, ["out", "err"]);
+        assert_eq!(shell("exit 3", 60).ended, Ended::Failed);
+    }
+
+    #[test]
+    fn a_failed_test_ends_the_run() {
+        let run = shell("echo 'test a ... FAILED'; sleep 1000", 1000);
+        assert_eq!((run.ended, run.lines.len()), (Ended::Failed, 1));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_stopped_and_read_to_its_end() {
+        let run = shell("printf 'test a ... '; sleep 1000", 1);
+        assert_eq!(run.ended, Ended::TimedOut);
+        assert_eq!(test_of(&run.lines), Some("a"));
+    }
+}

@@ -113,7 +113,7 @@ fn integration_tests(root: &Path) -> Result<Vec<String>, String> {
 fn cargo(tree: &Tree) -> Command {
     let mut command = Command::new("sh");
     command
-        .args(["-c", "ulimit -v 16777216; exec cargo test --locked \"$@\"", "cargo"])
+        .args(["-c", "ulimit -d 8388608; exec cargo test --locked \"$@\"", "cargo"])
         .current_dir(tree.root())
         .env("CARGO_TARGET_DIR", tree.target())
         .env("CARGO_INCREMENTAL", "1")

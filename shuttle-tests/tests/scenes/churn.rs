@@ -1,29 +1,22 @@
-//! Four threads churn two mms that share a page source.
-
-mod support;
+//! Threads churn mms that share a page source: four of them two, and eight of them three.
 
 use shuttle::thread;
-use support::{Domain, Held, Place, Pool, Walk, World, below, explore, pick, pick_some};
 
-const THREADS: usize = 4;
-const OPS: usize = 8;
-/// Schedules of each test with pages of 16 fragments, and with pages of two.
-const SCHEDULES: usize = 50_000;
-const SCHEDULES_PAIRS: usize = 60_000;
+use crate::support::{Domain, Held, Place, Pool, World, below, pick, pick_some, walks};
 
 /// What the threads share.
-struct Scene<'a, const N: usize> {
+struct Scene<'a, const N: usize, const THREADS: usize, const MMS: usize> {
     domain: &'a Domain,
-    mms: [Pool<'a, N>; 2],
+    mms: [Pool<'a, N>; MMS],
     /// For each mm, a `Slot` for each thread, which it alone changes, and two pointers for all.
-    places: [Vec<Place<'a, N>>; 2],
+    places: [Vec<Place<'a, N>>; MMS],
 }
 
-impl<'a, const N: usize> Scene<'a, N> {
+impl<'a, const N: usize, const THREADS: usize, const MMS: usize> Scene<'a, N, THREADS, MMS> {
     fn new(world: &'a World<N>) -> Self {
-        let mms = [world.mm(false), world.mm(false)];
+        let mms: [_; MMS] = std::array::from_fn(|_| world.mm(false));
         let places = |mm: &Pool<'a, N>| (0..THREADS + 2).map(|at| mm.place(at < THREADS)).collect();
-        let places = [places(&mms[0]), places(&mms[1])];
+        let places = mms.each_ref().map(places);
         Self { domain: world.domain(), mms, places }
     }
 
@@ -51,10 +44,10 @@ impl<'a, const N: usize> Scene<'a, N> {
         seen.iter().for_each(|seen| self.mms[mm].look_again(seen));
     }
 
-    fn work(&self, me: usize, mut held: [Vec<Held<'a, N>>; 2]) {
+    fn work(&self, me: usize, ops: usize, mut held: [Vec<Held<'a, N>>; MMS]) {
         held.iter().flatten().for_each(Held::adopt);
-        for _ in 0..OPS {
-            let at = below(2);
+        for _ in 0..ops {
+            let at = below(MMS);
             let (mm, held) = (&self.mms[at], &mut held[at]);
             match below(12) {
                 0 => held.extend(mm.alloc_some(1)),
@@ -69,6 +62,7 @@ impl<'a, const N: usize> Scene<'a, N> {
                     self.domain.attempt();
                 }
             }
+            mm.check();
         }
         held.into_iter().for_each(Held::free_somehow);
     }
@@ -92,14 +86,14 @@ impl<'a, const N: usize> Scene<'a, N> {
 ///
 /// It does not find a look at the list's first page outside a section, nor what is wrong with the
 /// close alone: `teardown` does.
-fn churn<const N: usize>() {
+fn churn<const N: usize, const THREADS: usize, const MMS: usize>(ops: usize) {
     let world = World::<N>::new(6);
-    let scene = Scene::new(&world);
+    let scene = Scene::<N, THREADS, MMS>::new(&world);
     thread::scope(|scope| {
         for me in 0..THREADS {
-            let held = [0, 1].map(|at| scene.mms[at].alloc_some(below(N / 2 + 1)));
+            let held = scene.mms.each_ref().map(|mm| mm.alloc_some(below(N / 2 + 1)));
             let scene = &scene;
-            scope.spawn(move || scene.work(me, held));
+            scope.spawn(move || scene.work(me, ops, held));
         }
     });
     if below(2) == 0 {
@@ -114,22 +108,6 @@ fn churn<const N: usize>() {
     world.finish();
 }
 
-#[test]
-fn random() {
-    explore("churn", "random", Walk::Random, SCHEDULES, churn::<16>);
-}
-
-#[test]
-fn pct() {
-    explore("churn", "pct", Walk::Pct(3), SCHEDULES, churn::<16>);
-}
-
-#[test]
-fn random_pairs() {
-    explore("churn", "random_pairs", Walk::Random, SCHEDULES_PAIRS, churn::<2>);
-}
-
-#[test]
-fn pct_pairs() {
-    explore("churn", "pct_pairs", Walk::Pct(3), SCHEDULES_PAIRS, churn::<2>);
-}
+walks!(of_16, 12_000, 18_000, || super::churn::<16, 4, 2>(8));
+walks!(of_2, 14_000, 20_000, || super::churn::<2, 4, 2>(8));
+walks!(crowd, 8_000, 8_000, || super::churn::<16, 8, 3>(5));

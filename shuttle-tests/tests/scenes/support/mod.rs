@@ -1,5 +1,9 @@
-//! What the scenes share: the harness that runs them, a page source, a model of RCU, and a ledger
-//! that knows who owns which fragment.
+//! What the scenes share: the harness that runs them, a page source, RCU, and a ledger that knows
+//! who owns which fragment.
+//!
+//! # Walks
+//! Each scene runs under four schedulers, and for each of them prints a line on standard error:
+//! `scene <scene>::<test>: <schedules> schedules, <scheduler>, <seconds> s`.
 //!
 //! # Replaying a failure
 //! A failing schedule is reported in two ways:
@@ -13,14 +17,12 @@
 //! any number then, until it happens again.
 //!
 //! Both work because whatever a scene chooses, it chooses by `shuttle::rand`, and never by an
-//! address.
+//! address. That the printed command does replay is itself tested, with scenes that are wrong on
+//! purpose.
 //!
 //! # Longer runs
 //! `PTFRAG_SHUTTLE_ITERATIONS=x50` multiplies the number of schedules of each test by 50,
 //! `PTFRAG_SHUTTLE_ITERATIONS=1000000` sets it.
-
-// Each scene is a program of its own that uses a part of this.
-#![allow(dead_code, reason = "each scene uses a part")]
 
 use std::{
     cell::RefCell,
@@ -35,31 +37,37 @@ use std::{
 use shuttle::{
     Config, MaxSteps, Runner,
     rand::Rng,
-    scheduler::{PctScheduler, RandomScheduler},
+    scheduler::{PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler},
 };
 
 mod book;
+mod domain;
+mod held;
+mod hooks;
 mod ledger;
+mod lock;
+mod model;
 mod pages;
+mod place;
 mod pool;
-mod rcu;
 mod world;
 
-#[allow(unused_imports, reason = "each scene uses a part")]
-pub(crate) use pool::{Held, Place, Pool};
-#[allow(unused_imports, reason = "each scene uses a part")]
-pub(crate) use rcu::Domain;
+pub(crate) use domain::Domain;
+pub(crate) use held::Held;
+pub(crate) use lock::{Gate, Stop, stop_in_next_hold};
+pub(crate) use place::{Place, Seen};
+pub(crate) use pool::Pool;
 pub(crate) use world::World;
 
 /// Bytes of a fragment: the list node fills half of it.
 pub(crate) const SIZE: usize = 32;
 
-/// Schedules that share a seed. The PCT scheduler learns a scene's length from the first schedule
-/// of a block.
+/// Schedules that share a seed. The schedulers that plan ahead learn a scene's length from the
+/// first schedule of a block.
 const BLOCK: usize = 100;
 
 /// Steps after which a schedule counts as one that will not end.
-const MAX_STEPS: usize = 200_000;
+const MAX_STEPS: usize = 100_000;
 
 /// How schedules are chosen.
 #[derive(Clone, Copy)]
@@ -69,12 +77,46 @@ pub(crate) enum Walk {
     /// Priorities that change at this many points, less one: finds what needs few, but certain,
     /// preemptions.
     Pct(usize),
+    /// Every interleaving as likely as any other, as far as the lengths of the threads can be told
+    /// beforehand.
+    Uniform,
 }
 
-/// Runs `scene` under `schedules` schedules. `program` and `test` name the test for the line that
-/// says how to replay a failure.
-pub(crate) fn explore(program: &str, test: &str, walk: Walk, schedules: usize, scene: fn()) {
+/// Declares the tests of a scene: one for each walk, in a module of the given name. The two numbers
+/// are the schedules of the random and the uniform walk, and those of each of the PCT walks.
+macro_rules! walks {
+    ($name:ident, $even:expr, $pct:expr, $scene:expr) => {
+        mod $name {
+            use crate::support::{Walk, explore};
+
+            #[test]
+            fn random() {
+                explore(concat!(module_path!(), "::random"), Walk::Random, $even, $scene);
+            }
+
+            #[test]
+            fn pct_3() {
+                explore(concat!(module_path!(), "::pct_3"), Walk::Pct(3), $pct, $scene);
+            }
+
+            #[test]
+            fn pct_5() {
+                explore(concat!(module_path!(), "::pct_5"), Walk::Pct(5), $pct, $scene);
+            }
+
+            #[test]
+            fn uniform() {
+                explore(concat!(module_path!(), "::uniform"), Walk::Uniform, $even, $scene);
+            }
+        }
+    };
+}
+pub(crate) use walks;
+
+/// Runs `scene` under `schedules` schedules. `path` is the test's, with the name of its program.
+pub(crate) fn explore(path: &str, walk: Walk, schedules: usize, scene: fn()) {
     report_seeds();
+    let (program, test) = path.split_once("::").expect("a program and a test in it");
     let start = Instant::now();
     let fixed = env::var("PTFRAG_SHUTTLE_SEED").ok();
     let blocks = if fixed.is_some() { 1 } else { wanted(schedules).div_ceil(BLOCK) };
@@ -88,22 +130,32 @@ pub(crate) fn explore(program: &str, test: &str, walk: Walk, schedules: usize, s
              --exact {test}"
         );
         REPLAY.with(|line| *line.borrow_mut() = Some(replay));
-        let mut config = Config::new();
-        config.max_steps = MaxSteps::FailAfter(MAX_STEPS);
-        // The orderings are the loom models' subject.
-        config.silence_warnings = true;
-        config.ungraceful_shutdown_config.immediately_return_on_panic = true;
         match walk {
-            Walk::Random => {
-                Runner::new(RandomScheduler::new_from_seed(seed, BLOCK), config).run(scene)
-            }
-            Walk::Pct(depth) => {
-                Runner::new(PctScheduler::new_from_seed(seed, depth, BLOCK), config).run(scene)
-            }
-        };
+            Walk::Random => run(RandomScheduler::new_from_seed(seed, BLOCK), scene),
+            Walk::Pct(depth) => run(PctScheduler::new_from_seed(seed, depth, BLOCK), scene),
+            Walk::Uniform => run(UrwRandomScheduler::new_from_seed(seed, BLOCK), scene),
+        }
     }
     REPLAY.with(|line| line.borrow_mut().take());
-    eprintln!("{program} {test}: {} schedules in {:.1?}", blocks * BLOCK, start.elapsed());
+    let scheduler = match walk {
+        Walk::Random => "random".to_owned(),
+        Walk::Pct(depth) => format!("pct {depth}"),
+        Walk::Uniform => "uniform".to_owned(),
+    };
+    say(format_args!(
+        "scene {test}: {} schedules, {scheduler}, {:.1} s",
+        blocks * BLOCK,
+        start.elapsed().as_secs_f64()
+    ));
+}
+
+fn run(scheduler: impl Scheduler + 'static, scene: fn()) {
+    let mut config = Config::new();
+    config.max_steps = MaxSteps::FailAfter(MAX_STEPS);
+    // The orderings are the loom models' subject.
+    config.silence_warnings = true;
+    config.ungraceful_shutdown_config.immediately_return_on_panic = true;
+    Runner::new(scheduler, config).run(scene);
 }
 
 /// A number below `end`, chosen so that schedules replay.
@@ -122,6 +174,14 @@ pub(crate) fn pick_some<T>(items: &mut Vec<T>, most: usize) -> Vec<T> {
     items.split_off(from)
 }
 
+/// The items in any order.
+pub(crate) fn shuffled<T>(mut items: Vec<T>) -> Vec<T> {
+    for at in 1..items.len() {
+        items.swap(at, below(at + 1));
+    }
+    items
+}
+
 /// The number of schedules, as the environment changes it.
 fn wanted(schedules: usize) -> usize {
     let Ok(text) = env::var("PTFRAG_SHUTTLE_ITERATIONS") else { return schedules };
@@ -137,6 +197,13 @@ thread_local! {
     static REPLAY: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// Writes a line where the test harness does not hold it back, nor loses it when the process is
+/// aborted.
+fn say(line: std::fmt::Arguments<'_>) {
+    // Nothing can be done about an error here.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Has a panic inside a scene print how to replay it.
 fn report_seeds() {
     static ONCE: Once = Once::new();
@@ -144,9 +211,7 @@ fn report_seeds() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if let Some(line) = REPLAY.with(|line| line.borrow_mut().take()) {
-                // Not `eprintln`, which the test harness holds back and loses when the process is
-                // aborted. Nothing can be done about an error here.
-                let _ = writeln!(io::stderr(), "{info}\n{line}");
+                say(format_args!("{info}\n{line}"));
             }
             before(info);
         }));

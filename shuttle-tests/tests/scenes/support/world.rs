@@ -11,9 +11,11 @@ use ptfrag::{Mm, MmHead};
 
 use super::{
     SIZE,
+    domain::Domain,
+    hooks::{BusyCell, Watch},
+    ledger::Ledger,
     pages::{Pages, Source},
-    pool::{Parts, Pool, Watch},
-    rcu::Domain,
+    pool::{Parts, Pool},
 };
 
 /// A page source of `N`-fragment pages, an RCU domain, and the places of the mms' heads.
@@ -31,10 +33,19 @@ struct Place(NonNull<u8>, Layout);
 unsafe impl Send for Place {}
 
 impl<const N: usize> World<N> {
-    /// With `total` pages.
+    /// With `total` pages, and the model of RCU.
     pub(crate) fn new(total: usize) -> Self {
+        Self::with(total, Domain::model)
+    }
+
+    /// With `total` pages, and a domain of the crate's own.
+    pub(crate) fn with_real_domain(total: usize) -> Self {
+        Self::with(total, Domain::real)
+    }
+
+    fn with(total: usize, domain: fn(Arc<Ledger>) -> Domain) -> Self {
         let pages = Arc::new(Pages::new(total));
-        let domain = Domain::new(pages.ledger().clone());
+        let domain = domain(pages.ledger().clone());
         Self { domain, pages, total, heads: Mutex::new(Vec::new()) }
     }
 
@@ -53,7 +64,9 @@ impl<const N: usize> World<N> {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let id = heads.len();
         heads.push(Place(place, layout));
-        let hooks = Watch { ledger: self.pages.ledger().clone(), mm: id, picky };
+        let busy = Arc::new(BusyCell::default());
+        let ledger = self.pages.ledger().clone();
+        let hooks = Watch { ledger, mm: id, picky, busy: busy.clone() };
         let dispose = |head: NonNull<Head<'_, N>>| {
             let place = head.cast::<MaybeUninit<Head<'_, N>>>();
             // SAFETY: the place is ours again.
@@ -63,7 +76,33 @@ impl<const N: usize> World<N> {
         let mm = unsafe {
             Mm::new_at(place.cast(), dispose, &self.domain, Source(self.pages.clone()), hooks)
         };
-        Pool { mm, id, pages: self.pages.clone() }
+        Pool { mm, id, pages: self.pages.clone(), busy }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How many pages are at their source.
+    pub(crate) fn at_home(&self) -> usize {
+        self.pages.at_home()
+    }
+
+    /// Asks for callbacks until `done`, far more often than there can be need for. `what` is what
+    /// they must not wait for.
+    pub(crate) fn poll_until(&self, done: impl Fn() -> bool, what: &str) {
+        for _ in 0..1_000 {
+            if done() {
+                return;
+            }
+            self.domain.attempt();
+        }
+        self.pages.ledger().fault(format!("callbacks wait for {what}"));
+    }
+
+    /// Asks for callbacks until every page is at home.
+    pub(crate) fn poll_home(&self, what: &str) {
+        self.poll_until(|| self.at_home() == self.total, what);
     }
 
     /// Ends a schedule, when the other threads and the mms are gone: brings the last callbacks, and

@@ -1,13 +1,8 @@
 //! An mm goes while calls are in flight and other threads still have its fragments.
 
-mod support;
-
 use shuttle::thread;
-use support::{Held, Place, Pool, Walk, World, below, explore, pick_some};
 
-/// Schedules of each test with pages of 16 fragments, and with pages of two.
-const SCHEDULES: usize = 60_000;
-const SCHEDULES_PAIRS: usize = 50_000;
+use crate::support::{Held, Place, Pool, World, below, pick_some, walks};
 
 /// Frees the fragments of an mm that may be gone, in several portions, then a slot of it.
 fn free_late<'a, const N: usize>(
@@ -32,6 +27,7 @@ fn go_on<'a, const N: usize>(world: &World<N>, mm: &Pool<'a, N>) {
         let mut held = mm.alloc_some(1 + below(2 * N));
         Held::free_somehow(pick_some(&mut held, below(N)));
         world.domain().attempt();
+        mm.check();
         Held::free_somehow(held);
     }
 }
@@ -104,42 +100,7 @@ fn close_mm<const N: usize>() {
     world.finish();
 }
 
-#[test]
-fn drop_random() {
-    explore("teardown", "drop_random", Walk::Random, SCHEDULES, drop_mm::<16>);
-}
-
-#[test]
-fn drop_pct() {
-    explore("teardown", "drop_pct", Walk::Pct(3), SCHEDULES, drop_mm::<16>);
-}
-
-#[test]
-fn drop_pairs_random() {
-    explore("teardown", "drop_pairs_random", Walk::Random, SCHEDULES_PAIRS, drop_mm::<2>);
-}
-
-#[test]
-fn drop_pairs_pct() {
-    explore("teardown", "drop_pairs_pct", Walk::Pct(3), SCHEDULES_PAIRS, drop_mm::<2>);
-}
-
-#[test]
-fn close_random() {
-    explore("teardown", "close_random", Walk::Random, SCHEDULES, close_mm::<16>);
-}
-
-#[test]
-fn close_pct() {
-    explore("teardown", "close_pct", Walk::Pct(3), SCHEDULES, close_mm::<16>);
-}
-
-#[test]
-fn close_pairs_random() {
-    explore("teardown", "close_pairs_random", Walk::Random, SCHEDULES_PAIRS, close_mm::<2>);
-}
-
-#[test]
-fn close_pairs_pct() {
-    explore("teardown", "close_pairs_pct", Walk::Pct(3), SCHEDULES_PAIRS, close_mm::<2>);
-}
+walks!(drop_16, 10_000, 20_000, super::drop_mm::<16>);
+walks!(drop_2, 8_000, 14_000, super::drop_mm::<2>);
+walks!(close_16, 10_000, 20_000, super::close_mm::<16>);
+walks!(close_2, 8_000, 14_000, super::close_mm::<2>);

@@ -1,14 +1,10 @@
 //! The page source runs dry, and the mms recover.
 
-mod support;
-
 use shuttle::thread;
-use support::{Held, Walk, World, below, explore, pick_some};
+
+use crate::support::{Held, World, below, pick_some, walks};
 
 const THREADS: usize = 4;
-/// Schedules of each test with pages of 16 fragments, and with pages of two.
-const SCHEDULES: usize = 15_000;
-const SCHEDULES_PAIRS: usize = 25_000;
 
 /// Four threads take from two mms whatever there is, more than the source has, and free some of it
 /// whenever they are refused; now and then the hook refuses a page too. In the end each mm gets
@@ -40,6 +36,7 @@ fn exhaust<const N: usize>() {
                     let some = below(held.len() + 1);
                     Held::free_somehow(pick_some(&mut held, some));
                     world.domain().attempt();
+                    mm.check();
                 }
                 Held::free_somehow(held);
             });
@@ -60,22 +57,5 @@ fn exhaust<const N: usize>() {
     world.finish();
 }
 
-#[test]
-fn random() {
-    explore("exhaustion", "random", Walk::Random, SCHEDULES, exhaust::<16>);
-}
-
-#[test]
-fn pct() {
-    explore("exhaustion", "pct", Walk::Pct(3), SCHEDULES, exhaust::<16>);
-}
-
-#[test]
-fn pairs_random() {
-    explore("exhaustion", "pairs_random", Walk::Random, SCHEDULES_PAIRS, exhaust::<2>);
-}
-
-#[test]
-fn pairs_pct() {
-    explore("exhaustion", "pairs_pct", Walk::Pct(3), SCHEDULES_PAIRS, exhaust::<2>);
-}
+walks!(of_16, 5_000, 6_000, super::exhaust::<16>);
+walks!(of_2, 8_000, 10_000, super::exhaust::<2>);

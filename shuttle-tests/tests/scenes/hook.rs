@@ -1,0 +1,49 @@
+//! A `reclaim` hook that works in its own mm.
+
+use shuttle::thread;
+
+use crate::support::{Held, World, below, pick_some, walks};
+
+const THREADS: usize = 8;
+
+/// Eight threads take and retire in one mm, whose hook takes a fragment of that very mm for each
+/// one that comes back, and gives it back or retires it, before the callback is at its end. Another
+/// mm, whose hook only watches, takes the pages that become free.
+///
+/// It fails when the hook is called with the mm's lock held (the hook waits for it for ever), after
+/// the fragment has become free (handed out: one that is not reclaimed yet), twice when the lock is
+/// held by somebody else, or for a mask that was read again after the hook ran.
+///
+/// The hook's own retires find P not empty on the page that the callback is for, and go to X there:
+/// it fails when they queue the head that is just being run. It does not find what needs readers,
+/// nor faults of the close.
+fn hook<const N: usize>(world: World<N>) {
+    let (mm, other) = (world.mm(false), world.mm(false));
+    let busy = mm.keep_busy();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let (world, mm, other) = (&world, &mm, &other);
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    let mm = if below(4) == 0 { other } else { mm };
+                    let mut held = mm.alloc_some(1 + below(N));
+                    let some = pick_some(&mut held, below(4));
+                    Held::free_somehow(some);
+                    Held::retire_all(held);
+                    world.domain().attempt();
+                    mm.check();
+                }
+            });
+        }
+    });
+    world.domain().drain();
+    drop(busy);
+    mm.agree(true);
+    other.agree(true);
+    drop((mm, other));
+    world.finish();
+}
+
+walks!(of_16, 2_000, 3_000, || super::hook(super::World::<16>::new(4)));
+walks!(of_2, 2_000, 3_000, || super::hook(super::World::<2>::new(8)));
+walks!(real, 1_500, 2_000, || super::hook(super::World::<16>::with_real_domain(4)));

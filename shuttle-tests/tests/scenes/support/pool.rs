@@ -1,0 +1,124 @@
+//! The crate's mm, with every operation entered in the ledger.
+
+use std::{marker::PhantomData, mem::ManuallyDrop, sync::Arc};
+
+use ptfrag::{AllocError, Embed, Mm};
+
+use super::{
+    SIZE,
+    book::{Sets, Stamp},
+    domain::Domain,
+    held::Held,
+    hooks::{BusyCell, Watch},
+    ledger::Ledger,
+    lock::Lock,
+    pages::{Pages, Source},
+};
+
+/// The parts of the mms.
+pub(crate) struct Parts<'a, const N: usize>(PhantomData<&'a ()>);
+
+impl<'a, const N: usize> Embed for Parts<'a, N> {
+    type Rcu = &'a Domain;
+    type Source = Source<N>;
+    type Lock = Lock;
+    type Hooks = Watch;
+}
+
+/// An mm.
+pub(crate) struct Pool<'a, const N: usize> {
+    pub(super) mm: Mm<N, SIZE, Parts<'a, N>>,
+    pub(super) id: usize,
+    pub(super) pages: Arc<Pages<N>>,
+    /// What the hook does beside.
+    pub(super) busy: Arc<BusyCell>,
+}
+
+impl<'a, const N: usize> Pool<'a, N> {
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
+        self.pages.ledger()
+    }
+
+    /// Takes a fragment and stamps all of it.
+    pub(crate) fn alloc(&self) -> Result<Held<'a, N>, AllocError> {
+        let mut frag = self.mm.alloc()?;
+        let stamp = self.ledger().take(frag.as_ptr(), self.id);
+        for word in frag.chunks_exact_mut(size_of::<Stamp>()) {
+            word.copy_from_slice(&stamp.to_ne_bytes());
+        }
+        Ok(Held { frag: ManuallyDrop::new(frag), ledger: self.ledger().clone() })
+    }
+
+    /// Takes `count` fragments, or as many as there are.
+    pub(crate) fn alloc_some(&self, count: usize) -> Vec<Held<'a, N>> {
+        (0..count).map_while(|_| self.alloc().ok()).collect()
+    }
+
+    /// Takes fragments until there is none.
+    pub(crate) fn alloc_all(&self) -> Vec<Held<'a, N>> {
+        self.alloc_some(usize::MAX)
+    }
+
+    pub(crate) fn close(&self) {
+        self.mm.close();
+    }
+
+    /// Checks, at any time, that no word of the mm's pages says what the ledger rules out: that
+    /// something is free or waiting which somebody has, or free before its grace period is over.
+    pub(crate) fn check(&self) {
+        for (page, _) in self.ledger().pages_of(self.id) {
+            let Some(word) = self.mm.page_word(self.pages.at(page)) else { continue };
+            // Nothing has happened since the word was read: a thread can only be interrupted before
+            // it touches an atomic. But meanwhile the page may have left.
+            let pages = self.ledger().pages_of(self.id);
+            let Some((_, sets)) = pages.into_iter().find(|&(at, _)| at == page) else { continue };
+            let free = word.free().bits();
+            let waiting = (word.pending() | word.next()).bits();
+            let wrong = free & (sets.used | sets.retired) != 0 || waiting & sets.used != 0;
+            if wrong || !word.is_legal() {
+                self.ledger().fault(format!("page {page} of mm {}: {word} {sets:x?}", self.id));
+            }
+        }
+    }
+
+    /// Checks that the words of the mm's pages say what the ledger says, when no other thread is
+    /// left: nothing is lost, and what is free can be found, unless the mm is closed.
+    pub(crate) fn agree(&self, open: bool) {
+        for (page, sets) in self.ledger().pages_of(self.id) {
+            let Some(word) = self.mm.page_word(self.pages.at(page)) else { continue };
+            let free = word.free().bits();
+            let waiting = (word.pending() | word.next()).bits();
+            let listed = open && free != 0 && !word.is_draining();
+            // A callback that found the lock held has called the hook, and comes again.
+            let known = Sets { free, used: word.used().bits(), retired: waiting & !sets.free };
+            let expected = Sets { free: sets.free & !waiting, ..sets };
+            if known != expected || word.is_listed() != listed || !word.is_legal() {
+                self.ledger().fault(format!("page {page} of mm {}: {word} {expected:x?}", self.id));
+            }
+        }
+    }
+
+    /// How many of the mm's fragments are retired and have not been reclaimed.
+    pub(crate) fn retired(&self) -> u32 {
+        let pages = self.ledger().pages_of(self.id);
+        pages.iter().map(|(_, sets)| sets.retired.count_ones()).sum()
+    }
+
+    /// How many of the mm's fragments are pending and have not been reclaimed.
+    pub(crate) fn unreclaimed(&self) -> u32 {
+        let pages = self.ledger().pages_of(self.id).into_iter();
+        let word = |page| self.mm.page_word(self.pages.at(page));
+        let mask = |(page, sets): (_, Sets)| Some(word(page)?.pending().bits() & sets.retired);
+        pages.filter_map(mask).map(u16::count_ones).sum()
+    }
+
+    /// How many fragments can be had without a grace period, when no other thread is left.
+    pub(crate) fn obtainable(&self) -> usize {
+        let listed = |(page, sets): (usize, Sets)| {
+            let word = self.mm.page_word(self.pages.at(page))?;
+            (!word.is_draining()).then_some(sets.free.count_ones() as usize)
+        };
+        let own: usize = self.ledger().pages_of(self.id).into_iter().filter_map(listed).sum();
+        own + self.pages.at_home() * N
+    }
+}

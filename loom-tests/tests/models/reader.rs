@@ -1,8 +1,7 @@
 //! Readers inside their sections (rules 4 and 5).
 
-mod support;
+use crate::support::*;
 use ptfrag::Rcu;
-use support::*;
 
 /// A reader enters, retires what it reads, and reads on, while an older grace period ends.
 ///
@@ -18,7 +17,7 @@ use support::*;
 /// callback then frees 0 too, which was retired after its grace period had passed.
 #[test]
 fn section_against_reuse() {
-    explore::<256>("section_against_reuse", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [b, a, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         retire(a);
@@ -52,7 +51,7 @@ fn section_against_reuse() {
 /// fragment at once.
 #[test]
 fn published_against_retire() {
-    explore::<128>("published_against_retire", 2, 1, || {
+    explore::<128>(2, 1, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [frag, last] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         let addr = frag.as_ptr();

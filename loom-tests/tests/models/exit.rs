@@ -1,8 +1,7 @@
 //! The mm's end (rules 6, 11 and 12): it never waits, and the head goes exactly once, after its
 //! last page.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 /// The owner drops the mm while the last used fragment of its listed page is retired.
 ///
@@ -18,7 +17,7 @@ use support::*;
 /// page lets its pin go before the source has it.
 #[test]
 fn close_against_the_last_retire() {
-    explore::<128>("close_against_the_last_retire", 2, 1, || {
+    explore::<128>(2, 1, || {
         let owned: Mm2 = mm();
         let last = take(&owned, 0).unwrap();
         let owner = spawn(move || drop(owned));
@@ -46,7 +45,7 @@ fn close_against_the_last_retire() {
 /// that the call writes.
 #[test]
 fn give_back_after_the_close() {
-    explore::<128>("give_back_after_the_close", 2, 1, || {
+    explore::<128>(2, 1, || {
         let owned: Mm2 = mm();
         let [first, last] = [take(&owned, 0).unwrap(), take(&owned, 0).unwrap()];
         retire(first);
@@ -72,7 +71,7 @@ fn give_back_after_the_close() {
 /// when the call is queued before the unlink, and when the close clears LISTED before it unlinks.
 #[test]
 fn drop_with_a_call_in_flight() {
-    explore::<128>("drop_with_a_call_in_flight", 3, 1, || {
+    explore::<128>(3, 1, || {
         let owned: Mm2 = mm();
         let [first, last] = [take(&owned, 0).unwrap(), take(&owned, 0).unwrap()];
         retire(first);
@@ -102,7 +101,7 @@ fn drop_with_a_call_in_flight() {
 /// have waited for somebody who looked just before the close.
 #[test]
 fn close_against_a_looker() {
-    explore::<256>("close_against_a_looker", 2, 1, || {
+    explore::<256>(2, 1, || {
         let a: Shared<Mm4> = Shared::new(mm());
         let b: Shared<Mm4> = Shared::new(mm());
         let last = take(&a, 0).unwrap();
@@ -127,7 +126,7 @@ fn close_against_a_looker() {
 /// callback then lists a page of a closed mm, and it can be taken.
 #[test]
 fn closed_mm_lists_nothing() {
-    explore::<128>("closed_mm_lists_nothing", 2, 1, || {
+    explore::<128>(2, 1, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [first, last] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         retire(first);

@@ -1,9 +1,8 @@
 //! The crate's spin lock.
 
-mod support;
+use crate::support::*;
 use loom::cell::UnsafeCell;
 use ptfrag::{RawLock, SpinLock};
-use support::*;
 
 struct Counter {
     lock: SpinLock,
@@ -30,7 +29,7 @@ impl Counter {
 /// not release.
 #[test]
 fn spin_lock_excludes() {
-    explore::<128>("spin_lock_excludes", 2, 1, || {
+    explore::<128>(2, 1, || {
         let counter = Shared::new(Counter { lock: SpinLock::new(), count: UnsafeCell::new(0) });
         let other = spawn(move || counter.step());
         counter.step();

@@ -13,9 +13,9 @@ use loom::{
     sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
     thread::{Thread, ThreadId},
 };
-use ptfrag::{MmHead, PageDesc, RawLock, RcuHead};
+use ptfrag::{Embed, MmHead, PageDesc, RawLock, RcuHead};
 
-use super::{Env, Node, SIZE, Watched, try_grace_period};
+use super::{Node, SIZE, Watched, try_grace_period};
 
 // A loom thread is a coroutine on the test's own thread, so this is the same for all of them.
 thread_local! {
@@ -186,10 +186,10 @@ impl Stage {
     // Heads and their locks.
 
     /// Room for an mm's head, and the mm's number.
-    pub fn place<const N: usize, const PAGE: usize>(
+    pub fn place<const N: usize, E: Embed>(
         &self,
-    ) -> (NonNull<MaybeUninit<MmHead<N, SIZE, Env<PAGE>>>>, usize) {
-        let layout = Layout::new::<MmHead<N, SIZE, Env<PAGE>>>();
+    ) -> (NonNull<MaybeUninit<MmHead<N, SIZE, E>>>, usize) {
+        let layout = Layout::new::<MmHead<N, SIZE, E>>();
         // SAFETY: a head is not empty.
         let at = NonNull::new(unsafe { alloc::alloc(layout) }).unwrap();
         let heads = &mut self.oracle.borrow_mut().heads;
@@ -198,7 +198,7 @@ impl Stage {
     }
 
     /// The mm's end.
-    pub fn disposed<const N: usize, const PAGE: usize>(head: NonNull<MmHead<N, SIZE, Env<PAGE>>>) {
+    pub fn disposed<const N: usize, E: Embed>(head: NonNull<MmHead<N, SIZE, E>>) {
         let mut oracle = Self::get().oracle.borrow_mut();
         let place = oracle.heads.iter_mut().find(|place| place.at == head.cast()).unwrap();
         assert!(!place.disposed, "an mm's head was freed twice");

@@ -6,31 +6,22 @@
 //! execution really ran, shows a wrong answer: a fragment handed out twice, another mm's fragment,
 //! a reclaim too many, a page or an mm's head that never came home.
 
-// Every test binary compiles this module and uses a part of it.
-#![allow(dead_code, unreachable_pub, unused_imports)]
-
-use std::{
-    ops::Deref,
-    ptr::NonNull,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{marker::PhantomData, ops::Deref, ptr::NonNull};
 
 use loom::{cell::UnsafeCell, thread::JoinHandle};
-use ptfrag::{Embed, Frag, Mm};
+use ptfrag::{Embed, Frag, Mm, Rcu};
 
 mod lock;
 mod pages;
 mod rcu;
+mod report;
 mod shadow;
 mod stage;
 
 pub use lock::Watched;
 pub use pages::{Hooked, Pages};
 pub use rcu::{ModelRcu, grace_period, try_grace_period};
+pub use report::{check, check_scene};
 pub use shadow::Shadow;
 pub use stage::Stage;
 
@@ -41,10 +32,10 @@ pub const SIZE: usize = 64;
 pub type Node = [*mut u8; 2];
 
 /// The embedder of the models, for pages of `PAGE` bytes.
-pub struct Env<const PAGE: usize>;
+pub struct Env<const PAGE: usize, R = ModelRcu>(PhantomData<R>);
 
-impl<const PAGE: usize> Embed for Env<PAGE> {
-    type Rcu = ModelRcu;
+impl<const PAGE: usize, R: Rcu> Embed for Env<PAGE, R> {
+    type Rcu = R;
     type Source = Pages<PAGE>;
     type Lock = Watched;
     type Hooks = Hooked;
@@ -60,26 +51,25 @@ pub type Frag4 = Frag<4, SIZE, Env<{ 4 * SIZE }>>;
 /// Plays `scene` in every order: all of them with two threads, those of at most three preemptions
 /// with three. Afterwards, in each, all calls come back, and every page and head must be home.
 pub fn explore<const PAGE: usize>(
-    name: &str,
     threads: usize,
     pages: usize,
     scene: impl Fn() + Send + Sync + 'static,
 ) {
-    let executions = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&executions);
-    let mut builder = loom::model::Builder::new();
-    builder.max_branches = 5_000;
-    builder.preemption_bound = (threads > 2).then_some(3);
-    let start = Instant::now();
-    builder.check(move || {
-        count.fetch_add(1, Ordering::Relaxed);
+    explore_within::<PAGE, _>((threads > 2).then_some(3), threads, pages, scene);
+}
+
+/// Plays `scene` in every order of at most `bound` preemptions.
+pub fn explore_within<const PAGE: usize, S: Fn() + Send + Sync + 'static>(
+    bound: Option<usize>,
+    threads: usize,
+    pages: usize,
+    scene: S,
+) {
+    check::<S>(threads, bound, move || {
         let stage = Stage::set(threads, pages, PAGE);
         scene();
         stage.strike();
     });
-    let bound = if threads > 2 { "3 preemptions" } else { "exhaustive" };
-    let executions = executions.load(Ordering::Relaxed);
-    eprintln!("{name}: {executions} executions, {bound}, {:.1?}", start.elapsed());
 }
 
 /// Starts a thread that has its own reader slot.
@@ -93,16 +83,21 @@ pub fn spawn<T: 'static>(play: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
 
 /// An mm whose head lies on the stage.
 pub fn mm<const N: usize, const PAGE: usize>() -> Mm<N, SIZE, Env<PAGE>> {
+    mm_on(ModelRcu)
+}
+
+/// The same, on an RCU of the caller's.
+pub fn mm_on<const N: usize, const PAGE: usize, R: Rcu>(rcu: R) -> Mm<N, SIZE, Env<PAGE, R>> {
     let (place, number) = Stage::with(Stage::place);
     // SAFETY: the place is fresh and stays until the execution is over.
-    unsafe { Mm::new_at(place, Stage::disposed, ModelRcu, Pages::new(number), Hooked::new()) }
+    unsafe { Mm::new_at(place, Stage::disposed, rcu, Pages::new(number), Hooked::new()) }
 }
 
 /// Takes a fragment and writes to it; it must be a page's of mm number `number`.
-pub fn take<const N: usize, const PAGE: usize>(
-    mm: &Mm<N, SIZE, Env<PAGE>>,
+pub fn take<const N: usize, E: Embed>(
+    mm: &Mm<N, SIZE, E>,
     number: usize,
-) -> Option<Frag<N, SIZE, Env<PAGE>>> {
+) -> Option<Frag<N, SIZE, E>> {
     let frag = mm.alloc().ok()?;
     Stage::with(|stage| stage.taken(frag.as_ptr(), number));
     write(frag.as_ptr());
@@ -110,19 +105,19 @@ pub fn take<const N: usize, const PAGE: usize>(
 }
 
 /// Retires a fragment.
-pub fn retire<const N: usize, const PAGE: usize>(frag: Frag<N, SIZE, Env<PAGE>>) {
+pub fn retire<const N: usize, E: Embed>(frag: Frag<N, SIZE, E>) {
     Stage::with(|stage| stage.retired(frag.as_ptr()));
     frag.retire();
 }
 
 /// Gives a fragment back.
-pub fn give_back<const N: usize, const PAGE: usize>(frag: Frag<N, SIZE, Env<PAGE>>) {
+pub fn give_back<const N: usize, E: Embed>(frag: Frag<N, SIZE, E>) {
     Stage::with(|stage| stage.given_back(frag.as_ptr()));
     frag.give_back();
 }
 
 /// Gives fragments back in one go.
-pub fn give_back_all<const N: usize, const PAGE: usize>(frags: Vec<Frag<N, SIZE, Env<PAGE>>>) {
+pub fn give_back_all<const N: usize, E: Embed>(frags: Vec<Frag<N, SIZE, E>>) {
     frags.iter().for_each(|frag| Stage::with(|stage| stage.given_back(frag.as_ptr())));
     Frag::give_back_all(frags);
 }

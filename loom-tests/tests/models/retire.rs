@@ -1,7 +1,6 @@
 //! Retires against the callback (rules 3 and 4).
 
-mod support;
-use support::*;
+use crate::support::*;
 
 /// Three used fragments of a page of four are retired from two sides while grace periods pass:
 /// some land in P, some in X; the callback promotes X and calls again.
@@ -20,7 +19,7 @@ use support::*;
 /// RCU read the head before that callback, and the new call writes it.
 #[test]
 fn promotion_and_rearm() {
-    explore::<256>("promotion_and_rearm", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         let other = spawn(move || {

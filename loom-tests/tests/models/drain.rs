@@ -1,7 +1,6 @@
 //! The drain of an empty page (rules 6, 8 and 12).
 
-mod support;
-use support::*;
+use crate::support::*;
 
 /// The last used fragment is given back while a taker looks at the page.
 ///
@@ -16,7 +15,7 @@ use support::*;
 /// before the unlink, and when the unlink is done without the lock.
 #[test]
 fn drain_against_a_taker() {
-    explore::<128>("drain_against_a_taker", 2, 1, || {
+    explore::<128>(2, 1, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let last = take(&mm, 0).unwrap();
         let other = spawn(move || {
@@ -44,7 +43,7 @@ fn drain_against_a_taker() {
 /// back to its source, which writes to it, while the giver unlinks.
 #[test]
 fn drain_against_its_callback() {
-    explore::<128>("drain_against_its_callback", 2, 1, || {
+    explore::<128>(2, 1, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let last = take(&mm, 0).unwrap();
         let other = spawn(move || {
@@ -72,7 +71,7 @@ fn drain_against_its_callback() {
 /// not get the lock starts from the hook again, and with a lost page when it does not come again.
 #[test]
 fn give_back_against_the_last_callback() {
-    explore::<128>("give_back_against_the_last_callback", 2, 1, || {
+    explore::<128>(2, 1, || {
         let a: Shared<Mm2> = Shared::new(mm());
         let b: Shared<Mm2> = Shared::new(mm());
         let [first, second] = [take(&a, 0).unwrap(), take(&a, 0).unwrap()];

@@ -1,7 +1,6 @@
 //! Takers against takers, and against a callback that links (rules 1 and 2).
 
-mod support;
-use support::*;
+use crate::support::*;
 
 /// Two takers and the last two fragments: one gets the plain one without the lock, the other finds
 /// nothing but the host and takes it under the lock, which unlinks the page.
@@ -17,7 +16,7 @@ use support::*;
 /// when `Word::take` takes the host too.
 #[test]
 fn two_takers_and_the_last_two() {
-    explore::<256>("two_takers_and_the_last_two", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let kept = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         let other = spawn(move || take(&mm, 0).unwrap());
@@ -44,7 +43,7 @@ fn two_takers_and_the_last_two() {
 /// the lock.
 #[test]
 fn last_fragment_against_a_link() {
-    explore::<128>("last_fragment_against_a_link", 2, 2, || {
+    explore::<128>(2, 2, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [q, q_host] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         let r = take(&mm, 0).unwrap();
@@ -69,7 +68,7 @@ fn last_fragment_against_a_link() {
 /// chooses the highest free fragment as the host anew.
 #[test]
 fn host_stays() {
-    explore::<256>("host_stays", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [a, b, c, d] = [0; 4].map(|_| take(&mm, 0).unwrap());
         give_back(b);

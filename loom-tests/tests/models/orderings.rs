@@ -1,8 +1,7 @@
 //! The happens-before edges, one to a model. Two threads each, exhaustive; each
 //! says which weakened ordering it reports as a race, and which it does not.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 /// The hook writes to a fragment, then a taker does.
 ///
@@ -16,7 +15,7 @@ use support::*;
 /// Acquire: in `take_first`, or in `take_listed`.
 #[test]
 fn callback_before_take() {
-    explore::<256>("callback_before_take", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         retire(a);
@@ -40,7 +39,7 @@ fn callback_before_take() {
 /// Acquire.
 #[test]
 fn give_back_before_take() {
-    explore::<256>("give_back_before_take", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         let other = spawn(move || {
@@ -66,7 +65,7 @@ fn give_back_before_take() {
 /// the word: where `retire` finds P empty it queues the head that the callback's RCU has just read.
 #[test]
 fn retire_before_its_callback() {
-    explore::<256>("retire_before_its_callback", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         retire(a);
@@ -96,7 +95,7 @@ fn retire_before_its_callback() {
 /// queued before the unlink.
 #[test]
 fn use_before_release() {
-    explore::<128>("use_before_release", 2, 1, || {
+    explore::<128>(2, 1, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [a, b] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         let other = spawn(move || {
@@ -122,7 +121,7 @@ fn use_before_release() {
 /// Fails when the list head's store in `push` or its load in `first` is Relaxed.
 #[test]
 fn fresh_page_before_a_looker() {
-    explore::<256>("fresh_page_before_a_looker", 2, 1, || {
+    explore::<256>(2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let other = spawn(move || take(&mm, 0));
         if let Some(frag) = take(&mm, 0) {
@@ -147,7 +146,7 @@ fn fresh_page_before_a_looker() {
 /// made the descriptor itself. It fails as `fresh_page_before_a_looker` does.
 #[test]
 fn unlink_before_a_looker() {
-    explore::<128>("unlink_before_a_looker", 2, 2, || {
+    explore::<128>(2, 2, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [first, second] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         let other = spawn(move || {

@@ -1,8 +1,7 @@
 //! A taker that looks at a page while it goes to another mm through the source (rule 6). The
 //! looker's fragment must be its own mm's in every order: the support checks that in `take`.
 
-mod support;
-use support::*;
+use crate::support::*;
 
 /// The looker finds the page on `a`'s list and is slow; meanwhile it is emptied and goes to `b`.
 ///
@@ -21,7 +20,7 @@ use support::*;
 /// lock with the page that it saw instead of the list's first.
 #[test]
 fn looker_against_a_second_mm() {
-    explore::<256>("looker_against_a_second_mm", 2, 1, || {
+    explore::<256>(2, 1, || {
         let a: Shared<Mm4> = Shared::new(mm());
         let b: Shared<Mm4> = Shared::new(mm());
         let last = take(&a, 0).unwrap();
@@ -46,7 +45,7 @@ fn looker_against_a_second_mm() {
 /// once, without DRAIN.
 #[test]
 fn give_back_of_all_against_a_looker() {
-    explore::<256>("give_back_of_all_against_a_looker", 2, 1, || {
+    explore::<256>(2, 1, || {
         let a: Shared<Mm4> = Shared::new(mm());
         let b: Shared<Mm4> = Shared::new(mm());
         let mut frags: Vec<_> = (0..3).map(|_| take(&a, 0).unwrap()).collect();

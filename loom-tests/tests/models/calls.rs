@@ -3,12 +3,11 @@
 //!
 //! Both fail when `queue` does not acquire the page's word before it calls.
 
-mod support;
 use std::{ptr, ptr::NonNull};
 
+use crate::support::*;
 use loom::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use ptfrag::Rcu;
-use support::*;
 
 /// A fragment is unpublished and retired into X; the callback that promotes it queues the call for
 /// it, and a reader that the second grace period does not wait for must not find it any more.
@@ -24,7 +23,7 @@ use support::*;
 /// Rules 4 and 17.
 #[test]
 fn unpublished_before_the_promotion() {
-    explore::<128>("unpublished_before_the_promotion", 3, 1, || {
+    explore::<128>(3, 1, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [first, second] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         let published = Shared::new(AtomicPtr::new(first.as_ptr().as_ptr()));
@@ -64,7 +63,7 @@ fn unpublished_before_the_promotion() {
 /// Rules 6, 12 and 17. The flag says in which order the two came, and orders nothing.
 #[test]
 fn unlinked_before_the_drain() {
-    explore::<256>("unlinked_before_the_drain", 3, 1, || {
+    explore::<256>(3, 1, || {
         let a: Shared<Mm4> = Shared::new(mm());
         let b: Shared<Mm4> = Shared::new(mm());
         let closed = Shared::new(AtomicBool::new(false));

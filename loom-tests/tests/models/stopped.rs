@@ -1,8 +1,7 @@
 //! A lock holder that stops for ever (rule 15).
 
-mod support;
+use crate::support::*;
 use ptfrag::RawLock;
-use support::*;
 
 /// A thread takes the lock of mm a and never comes back. Retiring in a and the callbacks of b,
 /// which come in the same batch as a's, go on.
@@ -19,7 +18,7 @@ use support::*;
 /// a lost page when it does not come again.
 #[test]
 fn stopped_lock_holder() {
-    explore::<128>("stopped_lock_holder", 2, 2, || {
+    explore::<128>(2, 2, || {
         let a: Shared<Mm2> = Shared::new(mm());
         let b: Shared<Mm2> = Shared::new(mm());
         let [a0, a1] = [take(&a, 0).unwrap(), take(&a, 0).unwrap()];

@@ -1,0 +1,17 @@
+//! Models of the protocol, of the built-in domain, and of both together, each explored by loom.
+//!
+//! One binary, and one line on stderr for each model (`cargo test -p ptfrag-loom -- --nocapture`):
+//! how many executions there were, and whether these are all of them.
+
+mod calls;
+mod domain;
+mod drain;
+mod exit;
+mod lock;
+mod orderings;
+mod reader;
+mod retire;
+mod second_mm;
+mod stopped;
+mod support;
+mod take;

@@ -1,0 +1,40 @@
+//! Running a model and saying what was explored.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+/// Explores `model`, with at most `bound` preemptions in an execution if there is a bound, and
+/// prints one line that scripts parse. The model's name is that of the test whose closure `S` is.
+pub fn check<S>(threads: usize, bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&executions);
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 10_000;
+    builder.preemption_bound = bound;
+    let start = Instant::now();
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    let path = std::any::type_name::<S>();
+    let name = path.split_once("::").and_then(|(_, name)| name.strip_suffix("::{{closure}}"));
+    let name = name.expect("a scene is a closure in its test");
+    let executions = executions.load(Ordering::Relaxed);
+    let bound = bound.map_or("exhaustive".into(), |bound| format!("{bound} preemptions"));
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("model {name}: {executions} executions, {bound}, {threads} threads, {seconds:.2} s");
+}
+
+/// Explores a scene that needs no stage.
+pub fn check_scene<S: Fn() + Send + Sync + 'static>(
+    threads: usize,
+    bound: Option<usize>,
+    scene: S,
+) {
+    check::<S>(threads, bound, scene);
+}

@@ -161,3 +161,5 @@ pub use rcu::{Rcu, RcuFn, RcuHead};
 pub use region::Region;
 pub use slot::Slot;
 pub use source::{AllocError, PageSource};
+#[cfg(loom)]
+pub use sync::{plan_weak_failures, take_weak_failures};

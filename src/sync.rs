@@ -8,8 +8,14 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence},
+    sync::atomic::{AtomicBool, Ordering, fence},
 };
+#[cfg(loom)]
+mod weak;
+#[cfg(loom)]
+pub(crate) use weak::{AtomicPtr, AtomicU64};
+#[cfg(loom)]
+pub use weak::{plan_weak_failures, take_weak_failures};
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};

@@ -100,11 +100,17 @@ impl Clock {
     }
 
     /// Tries to move on by one epoch. Gives up if a reader is in the way or somebody was faster.
-    pub(super) fn advance<'a>(&self, readers: impl Iterator<Item = &'a Announcement>) -> bool {
+    ///
+    /// `readers` is asked for the announcements after the fence, and not before: a record that was
+    /// put in the list before a fence that came earlier has to be among them.
+    pub(super) fn advance<'a, R>(&self, readers: impl FnOnce() -> R) -> bool
+    where
+        R: Iterator<Item = &'a Announcement>,
+    {
         let epoch = self.now();
         // SeqCst: pairs with the fence in `Announcement::enter`, and with the one in `tag`.
         fence(Ordering::SeqCst);
-        for reader in readers {
+        for reader in readers() {
             if !reader.allows(epoch) {
                 return false;
             }

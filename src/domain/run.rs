@@ -7,7 +7,7 @@ use super::{BATCH, Shared, queue::Queue, record::Record, thread};
 impl Shared {
     /// Tries to end the epoch.
     pub(super) fn advance(&self) -> bool {
-        self.clock.advance(self.records.iter().map(Record::announcement))
+        self.clock.advance(|| self.records.iter().map(Record::announcement))
     }
 
     /// [`Domain::poll`](super::Domain::poll) for the owner of `me`, who is neither in a section nor

@@ -97,7 +97,9 @@ fn a_tag_is_not_older_than_its_heads() {
 /// ```
 ///
 /// Three threads, at most 3 preemptions. Fails without the full fence in the advance, and when the
-/// advance's exchange is not Release.
+/// advance's exchange is not Release. It also fails when the advance loads the head of the list of
+/// records before its fence, and so misses a reader that registers in between; that takes the third
+/// preemption.
 #[test]
 fn a_third_ends_the_grace_period() {
     check_scene(3, Some(3), || {

@@ -28,7 +28,7 @@ const SPOILT: usize = 2;
 
 /// What readers see and the callback reclaims.
 #[repr(C)]
-struct Value {
+pub struct Value {
     head: RcuHead,
     cell: UnsafeCell<usize>,
     /// How often the callback ran.
@@ -55,7 +55,7 @@ impl Value {
         self.cell.with_mut(|cell| unsafe { *cell = value });
     }
 
-    fn ran(&self) -> bool {
+    pub fn ran(&self) -> bool {
         self.ran.load(Ordering::Relaxed) != 0
     }
 
@@ -74,15 +74,15 @@ unsafe extern "C" fn spoil(head: NonNull<RcuHead>) {
 }
 
 /// A domain, a value, and whether readers can still find it. The domain goes first.
-struct World {
-    domain: OwnedDomain,
+pub struct World {
+    pub domain: OwnedDomain,
     published: AtomicUsize,
-    value: Value,
+    pub value: Value,
     other: Value,
 }
 
 impl World {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             domain: OwnedDomain::new(),
             published: AtomicUsize::new(1),
@@ -100,7 +100,7 @@ impl World {
         }
     }
 
-    fn retire(&self) {
+    pub fn retire(&self) {
         self.published.store(0, Ordering::Relaxed);
         self.value.queue(&self.domain);
     }
@@ -112,7 +112,7 @@ impl World {
         self.value.write(SPOILT);
     }
 
-    fn poll(&self, times: usize) {
+    pub fn poll(&self, times: usize) {
         for _ in 0..times {
             self.domain.poll();
         }

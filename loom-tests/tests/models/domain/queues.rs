@@ -32,9 +32,9 @@ fn a_callback_sees_its_queuers_writes() {
 /// Two threads poll, and fight over the queue.
 ///
 /// ```text
-/// setup   a head among the orphans
+/// setup   a head of the orphans is tagged: two advances more
 /// first                           second
-/// register; poll                  register; poll; poll
+/// poll                            register; poll
 /// try the queue's lock; ripen, or take the stack and tag; unlock; run what is ripe
 /// ```
 ///
@@ -48,7 +48,8 @@ fn two_threads_take_one_queue_over() {
         let other = Arc::clone(&world);
         // Not registered yet: the head goes to the orphans.
         world.retire();
-        let poller = thread::spawn(move || other.poll(2));
+        world.poll(1);
+        let poller = thread::spawn(move || other.poll(1));
         world.poll(1);
         poller.join().unwrap();
     });
@@ -59,7 +60,7 @@ fn two_threads_take_one_queue_over() {
 /// ```text
 /// setup   a head among the orphans
 /// waiter                          poller
-/// barrier: advance, take, run     poll, twice: take the ripe head off
+/// barrier: advance, take, run     poll: take the ripe head off
 ///   queue empty: is anybody       mark "running"; callback writes the value; unmark
 ///   running? wait for the mark
 /// read the value: spoilt
@@ -74,7 +75,7 @@ fn barrier_waits_for_a_running_callback() {
         let world = World::new();
         let other = Arc::clone(&world);
         world.retire();
-        let poller = thread::spawn(move || other.poll(2));
+        let poller = thread::spawn(move || other.poll(1));
         world.domain.barrier();
         assert_eq!(world.value.read(), SPOILT);
         poller.join().unwrap();

@@ -21,7 +21,7 @@ mod stage;
 pub use lock::Watched;
 pub use pages::{Hooked, Pages};
 pub use rcu::{ModelRcu, grace_period, try_grace_period};
-pub use report::{check, check_scene};
+pub use report::{check, check_planned, check_scene};
 pub use shadow::Shadow;
 pub use stage::Stage;
 
@@ -155,6 +155,12 @@ pub struct Shared<T>(NonNull<T>);
 impl<T> Shared<T> {
     pub fn new(value: T) -> Self {
         Self(NonNull::from(Box::leak(Box::new(value))))
+    }
+
+    /// A reference that is good until `end`.
+    pub fn get(&self) -> &'static T {
+        // SAFETY: it stays until `end`.
+        unsafe { self.0.as_ref() }
     }
 
     /// Takes it back. The others have been joined.

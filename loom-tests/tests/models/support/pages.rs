@@ -93,5 +93,6 @@ impl Hooks for Hooked {
         self.shadow.touch();
         Stage::with(|stage| stage.reclaimed(frag));
         write(frag);
+        Stage::with(Stage::run_hook);
     }
 }

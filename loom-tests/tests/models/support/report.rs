@@ -11,16 +11,30 @@ use std::{
 /// Explores `model`, with at most `bound` preemptions in an execution if there is a bound, and
 /// prints one line that scripts parse. The model's name is that of the test whose closure `S` is.
 pub fn check<S>(threads: usize, bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    check_planned::<S>(threads, bound, &[0], move |_| model());
+}
+
+/// The same once for each plan, reported as one model.
+pub fn check_planned<S>(
+    threads: usize,
+    bound: Option<usize>,
+    plans: &[u64],
+    model: impl Fn(u64) + Send + Sync + 'static,
+) {
     let executions = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&executions);
-    let mut builder = loom::model::Builder::new();
-    builder.max_branches = 10_000;
-    builder.preemption_bound = bound;
+    let model = Arc::new(model);
     let start = Instant::now();
-    builder.check(move || {
-        count.fetch_add(1, Ordering::Relaxed);
-        model();
-    });
+    for &plan in plans {
+        let count = Arc::clone(&executions);
+        let model = Arc::clone(&model);
+        let mut builder = loom::model::Builder::new();
+        builder.max_branches = 10_000;
+        builder.preemption_bound = bound;
+        builder.check(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            model(plan);
+        });
+    }
     let path = std::any::type_name::<S>();
     let name = path.split_once("::").and_then(|(_, name)| name.strip_suffix("::{{closure}}"));
     let name = name.expect("a scene is a closure in its test");

@@ -51,6 +51,9 @@ struct Oracle {
     next_slot: usize,
 }
 
+/// What a model's hook does, once.
+type Play = Box<dyn FnOnce()>;
+
 /// One execution's world.
 pub struct Stage {
     size: usize,
@@ -63,6 +66,7 @@ pub struct Stage {
     pub slots: Box<[AtomicUsize]>,
     /// The heads that wait for a grace period.
     pub queue: AtomicPtr<RcuHead>,
+    hook: Cell<Option<Play>>,
     oracle: RefCell<Oracle>,
 }
 
@@ -96,6 +100,7 @@ impl Stage {
             home: (0..pages).map(|_| AtomicBool::new(true)).collect(),
             slots: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             queue: AtomicPtr::new(ptr::null_mut()),
+            hook: Cell::new(None),
             oracle: RefCell::new(oracle),
         }));
         CURRENT.set(Some(stage));
@@ -234,6 +239,20 @@ impl Stage {
     pub fn unjam(&self, nth: usize) {
         // SAFETY: the stopped thread holds it, and never comes back.
         unsafe { self.lock(nth).unlock() };
+    }
+
+    // Hooks.
+
+    /// Has the next reclaim hook do something of the model's.
+    pub fn at_reclaim(&self, play: impl FnOnce() + 'static) {
+        self.hook.set(Some(Box::new(play)));
+    }
+
+    /// Does it, if no hook has yet.
+    pub fn run_hook(&self) {
+        if let Some(play) = self.hook.take() {
+            play();
+        }
     }
 
     // The oracle.

@@ -1,0 +1,116 @@
+//! Weak exchanges that fail for no reason, which loom never plays by itself. Each model is run with
+//! no such failure, with one at each of the first exchanges after its setup, and with each two of
+//! them; a failure reads anew, and may read what was expected.
+//!
+//! Guessing what the first load of a loop would read is not modelled: the transitions judge what
+//! they are given (a fragment that is not used is a panic), so a guess is no legal start. A load
+//! may return any old value that coherence allows, and loom tries those.
+
+use std::sync::Arc;
+
+use loom::thread;
+use ptfrag::{plan_weak_failures, take_weak_failures};
+
+use crate::{domain::World, support::*};
+
+/// No failure, one, or two, among the first `exchanges`.
+fn plans(exchanges: u32) -> Vec<u64> {
+    (0..1_u64 << exchanges).filter(|plan| plan.count_ones() <= 2).collect()
+}
+
+/// Plays a scene on a page of four for each plan; it begins with its setup, which it is given to
+/// end by setting the plan.
+fn explore_failing<S: Fn(u64) + Send + Sync + 'static>(exchanges: u32, scene: S) {
+    check_planned::<S>(2, None, &plans(exchanges), move |plan| {
+        let stage = Stage::set(2, 1, 256);
+        scene(plan);
+        let _ = take_weak_failures();
+        stage.strike();
+    });
+}
+
+/// A taker and a retirer, and the callback.
+///
+/// ```text
+/// setup   page F = {3} listed, P = {0}; 1, 2 used
+/// retirer                         other
+/// CAS 1 -> X, or P (fails)        grace period: CAS 0 -> F (fails)
+/// CAS 1 -> X, or P                CAS 0 -> F; take 0: CAS (fails); CAS
+/// ```
+///
+/// Rule 1: what a failed exchange read says nothing of what somebody else did. Two threads,
+/// exhaustive for every plan of at most two failures among six exchanges. Fails with a lost
+/// fragment when `retire` takes a failure that read the expected word for a success, and when
+/// `apply` does.
+#[test]
+fn retire_and_callback_that_fail() {
+    explore_failing(6, |plan| {
+        let mm: Shared<Mm4> = Shared::new(mm());
+        let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
+        retire(a);
+        plan_weak_failures(plan);
+        let other = spawn(move || retire(b));
+        try_grace_period();
+        let again = take(&mm, 0);
+        other.join().unwrap();
+        again.into_iter().chain([c]).for_each(retire);
+        drop(mm.end());
+    });
+}
+
+/// The list's exchanges under the lock: the page drains, or its mm closes, and a taker is there.
+///
+/// ```text
+/// setup   page F = {1, 2, 3} listed, 0 used
+/// giver                           taker
+/// lock; CAS DRAIN (fails); CAS    enter; CAS (fails), CAS; leave
+/// unlink; call                    give it back
+/// close: unlink; CAS (fails); CAS
+/// ```
+///
+/// Rules 1 and 6. Two threads, exhaustive for every plan of at most two failures among five
+/// exchanges. Fails with a page that never came home when `unlist` does not repeat a failed
+/// exchange, and when `apply_locked` unlinks or links after one that read the expected word.
+#[test]
+fn drain_and_close_that_fail() {
+    explore_failing(5, |plan| {
+        let mm: Shared<Mm4> = Shared::new(mm());
+        let last = take(&mm, 0).unwrap();
+        plan_weak_failures(plan);
+        let other = spawn(move || take(&mm, 0).into_iter().for_each(give_back));
+        give_back(last);
+        mm.close();
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}
+
+/// The domain's own weak exchanges: the push of a head and of a record.
+///
+/// ```text
+/// queuer                          poller
+/// push (fails); push              link a record (fails); link it
+/// end                             polls: advance, tag; advance; advance, callback
+/// ```
+///
+/// `call` never fails. Two threads, exhaustive for every plan of at most two failures among three
+/// exchanges. Fails with a callback that never ran when the push takes a failure that read the
+/// expected top for a success, and with an endless loop or a lost record when that of a record
+/// does.
+#[test]
+fn pushes_that_fail() {
+    fn explore_world<S: Fn(u64) + Send + Sync + 'static>(scene: S) {
+        check_planned::<S>(2, None, &plans(3), scene);
+    }
+    explore_world(|plan| {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        plan_weak_failures(plan);
+        let queuer = thread::spawn(move || other.retire());
+        world.poll(3);
+        queuer.join().unwrap();
+        let _ = take_weak_failures();
+        world.domain.barrier();
+        assert!(world.value.ran(), "a callback that never ran");
+    });
+}

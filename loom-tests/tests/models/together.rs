@@ -1,0 +1,159 @@
+//! The allocator on the built-in domain, the real one. The other models of the allocator have a
+//! smaller RCU, to stay exhaustive.
+
+use ptfrag::{Domain, Frag, Mm, OwnedDomain, Rcu};
+
+use crate::support::*;
+
+type Real<const PAGE: usize> = Env<PAGE, &'static Domain>;
+type RealMm<const N: usize, const PAGE: usize> = Mm<N, SIZE, Real<PAGE>>;
+type RealFrag<const N: usize, const PAGE: usize> = Frag<N, SIZE, Real<PAGE>>;
+
+/// Plays a scene with a domain, which goes first and runs what is queued; then all must be home.
+fn explore_on_domain<const PAGE: usize, S: Fn(&'static Domain) + Send + Sync + 'static>(
+    bound: Option<usize>,
+    pages: usize,
+    scene: S,
+) {
+    check::<S>(2, bound, move || {
+        let stage = Stage::set(3, pages, PAGE);
+        let domain = Shared::new(OwnedDomain::new());
+        scene(domain.get());
+        drop(domain.end());
+        stage.strike();
+    });
+}
+
+/// A published fragment is retired under a reader, comes back, and is used again.
+///
+/// ```text
+/// setup   0 published, 1 used; page unlisted
+/// reader                          owner
+/// enter; load slot                clear the slot: retire 0, call
+/// read 0                          polls: advance, tag; advance; advance, callback: 0 -> F, link
+/// leave                           take 0 and write it
+/// ```
+///
+/// Rule 5. Two threads, at most 3 preemptions. Fails with a race when the domain's grace period is
+/// one advance long and its announcement is not fenced, and when a list node is written at the
+/// retire.
+#[test]
+fn reader_against_reuse() {
+    explore_on_domain::<128, _>(Some(3), 1, |domain| {
+        let mm: Shared<RealMm<2, 128>> = Shared::new(mm_on(domain));
+        let [frag, last] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
+        let addr = frag.as_ptr();
+        let slot = Shared::new(mm.slot());
+        slot.publish(frag);
+        let reader = spawn(move || {
+            let section = Rcu::read(domain);
+            if let Some(seen) = slot.load(&section) {
+                read(std::ptr::NonNull::from(seen).cast());
+            }
+        });
+        Stage::with(|stage| stage.retired(addr));
+        slot.clear();
+        for _ in 0..3 {
+            domain.poll();
+        }
+        let word = mm.page_word(addr).expect("a page of the source");
+        let again = if word.free().is_empty() { None } else { take(&mm, 0) };
+        reader.join().unwrap();
+        again.into_iter().chain([last]).for_each(retire);
+        drop(slot.end());
+        drop(mm.end());
+    });
+}
+
+/// A page drains under a looker and goes to a second mm.
+///
+/// ```text
+/// setup   a: page F = {1, 2, 3} listed, 0 used
+/// looker                          main
+/// enter; first = page             give back 0: unlink, DRAIN, call
+/// load word                       polls: advance, tag; advance; advance, release
+/// CAS, or start over              b takes the page
+/// leave
+/// ```
+///
+/// Rule 6. Two threads, at most 3 preemptions. Fails with another mm's fragment or a race when
+/// `take_first` looks without a section, and when DRAIN's grace period is left out.
+#[test]
+fn looker_against_release() {
+    explore_on_domain::<256, _>(Some(3), 1, |domain| {
+        let a: Shared<RealMm<4, 256>> = Shared::new(mm_on(domain));
+        let b: Shared<RealMm<4, 256>> = Shared::new(mm_on(domain));
+        let last = take(&a, 0).unwrap();
+        let looker = spawn(move || take(&a, 0));
+        give_back(last);
+        for _ in 0..3 {
+            domain.poll();
+        }
+        let next = take(&b, 1);
+        let found: Option<RealFrag<4, 256>> = looker.join().unwrap();
+        found.into_iter().chain(next).for_each(retire);
+        drop(a.end());
+        drop(b.end());
+    });
+}
+
+/// The mm is dropped with a call in flight while another thread runs the callbacks.
+///
+/// ```text
+/// setup   P = {0}, 1 used
+/// owner                           other
+/// retire 1: X, or P               polls: advance, take over; the callbacks: DRAIN or release,
+/// close; unpin                    and the head goes with the last page or with its owner
+/// ```
+///
+/// Rule 11. Two threads, at most 3 preemptions. Fails with a use after the end when a page lets its
+/// pin go before the source has it, and with a race when `unpin` is Relaxed.
+#[test]
+fn drop_while_another_polls() {
+    explore_on_domain::<128, _>(Some(3), 1, |domain| {
+        let owned: RealMm<2, 128> = mm_on(domain);
+        let [first, last] = [take(&owned, 0).unwrap(), take(&owned, 0).unwrap()];
+        retire(first);
+        domain.poll();
+        let owner = spawn(move || {
+            retire(last);
+            drop(owned);
+        });
+        for _ in 0..3 {
+            domain.poll();
+        }
+        owner.join().unwrap();
+    });
+}
+
+/// A thread queues a page's head and then sleeps for ever; another frees on that page, and polls.
+///
+/// ```text
+/// setup   the sleeper has a record; 0, 1 used
+/// sleeper                         other
+/// retire 0: P, call               retire 1: X, or P and a call
+/// never polls again               polls: the epoch passes, the sleeper's queue is neglected:
+///                                 take it over; the callbacks; the page goes home
+/// ```
+///
+/// Rule 16. Two threads, at most 3 preemptions. Fails when a poll looks only after its own queue.
+#[test]
+fn sleeping_queuer() {
+    explore_on_domain::<128, _>(Some(3), 1, |domain| {
+        let mm: Shared<RealMm<2, 128>> = Shared::new(mm_on(domain));
+        let [first, last] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
+        let other = spawn(move || {
+            retire(last);
+        });
+        retire(first);
+        other.join().unwrap();
+        let poller = spawn(move || {
+            for _ in 0..12 {
+                domain.poll();
+            }
+        });
+        poller.join().unwrap();
+        assert_eq!(mm.pages(), 0, "frees wait for a thread that sleeps");
+        drop(mm.end());
+    });
+}

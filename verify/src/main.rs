@@ -74,6 +74,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let root = root.canonicalize().map_err(|error| error.to_string())?;
     let dir = root.join("target/verify");
+    run::end_together()?;
     let files: Files = tree::files(&root)?;
     std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
     let clean = Clean::get(&dir, &Tree::new(tree_dir(&dir, 0), &files)?, &files)?;

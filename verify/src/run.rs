@@ -3,13 +3,22 @@
 use std::{
     io::{self, BufRead, BufReader},
     os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    process::{self, Child, Command, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use nix::{
+    sys::{
+        signal::{Signal, killpg},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    },
+    unistd::Pid,
+};
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,25 +37,57 @@ pub struct Run {
     pub seconds: f64,
 }
 
-/// The process group of a command, which ends with this.
-struct Group(Child);
+/// The groups that are running.
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// A command and its process group, which ends with this.
+struct Group {
+    child: Child,
+    pid: Pid,
+}
+
+impl Group {
+    fn start(command: &mut Command) -> io::Result<Self> {
+        let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = command.process_group(0).spawn()?;
+        let pid = Pid::from_raw(child.id().cast_signed());
+        groups.push(pid);
+        Ok(Self { child, pid })
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // The group may outlive its first process, so it goes whether or not that is gone.
-        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
-            let _gone = kill_process_group(pid, Signal::KILL);
-        }
-        let _status = self.0.wait();
+        // The group may outlive its first process, so it goes whether or not that is done. It is
+        // waited for only after that: until then nobody else gets its number.
+        let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+        let _gone = killpg(self.pid, Signal::SIGKILL);
+        groups.retain(|pid| *pid != self.pid);
+        drop(groups);
+        let _status = self.child.wait();
     }
+}
+
+/// Takes the running commands along when this program is interrupted: in groups of their own they
+/// hear nothing of it, and a fault may have made one of them endless.
+pub fn end_together() -> Result<(), String> {
+    let end = || {
+        let groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+        for &pid in groups.iter() {
+            let _gone = killpg(pid, Signal::SIGKILL);
+        }
+        // With the lock held, so that nobody starts another one.
+        process::exit(130);
+    };
+    ctrlc::set_handler(end).map_err(|error| error.to_string())
 }
 
 /// Runs `command`.
 pub fn run(mut command: Command, limit: Duration) -> io::Result<Run> {
     let start = Instant::now();
     let (output, input) = io::pipe()?;
-    command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input).process_group(0);
-    let mut group = Group(command.spawn()?);
+    command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+    let group = Group::start(&mut command)?;
     // The command holds the other end of the pipe, which must be the process's alone.
     drop(command);
     let (sender, lines) = mpsc::channel();
@@ -77,13 +118,20 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<Run> {
     }
     let ended = match ended {
         Some(ended) => ended,
-        None if group.0.wait()?.success() => Ended::Well,
+        None if success(&group)? => Ended::Well,
         None => Ended::Failed,
     };
     drop(group);
     // What was on its way when the group was stopped names the test that was running.
     printed.extend(lines);
     Ok(Run { ended, lines: printed, seconds: start.elapsed().as_secs_f64() })
+}
+
+/// Whether the command, which has closed its output, went well. It is not waited for in the way that
+/// would free its number.
+fn success(group: &Group) -> io::Result<bool> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    Ok(matches!(waitid(Id::Pid(group.pid), flags)?, WaitStatus::Exited(_, 0)))
 }
 
 fn is_failed_test(line: &str) -> bool {

@@ -14,7 +14,8 @@ use ptfrag::Rcu;
 /// ```
 ///
 /// Rule 4. Two threads, exhaustive. Fails with one pending mask (`Word::retire` always sets P): the
-/// callback then frees 0 too, which was retired after its grace period had passed.
+/// callback then frees 0 too, which was retired after its grace period had passed. The sketch of
+/// 2 June 2023 had that fault.
 #[test]
 fn section_against_reuse() {
     explore::<256>(2, 1, || {
@@ -48,7 +49,7 @@ fn section_against_reuse() {
 /// ```
 ///
 /// Rule 5. Two threads, exhaustive. Fails with a race when `retire` writes a list node into the
-/// fragment at once.
+/// fragment at once, as the patch for s390 of 5 June 2023 did.
 #[test]
 fn published_against_retire() {
     explore::<128>(2, 1, || {

@@ -164,7 +164,7 @@ fn drop_with_nothing_used() {
 /// ```
 ///
 /// Rule 9. Two threads, exhaustive. Fails with a deadlock when the hook runs under the lock, and
-/// with a lost fragment when the callback goes by the word that it read before the hook.
+/// with a page that never comes home when the callback goes by the X that it read before the hook.
 #[test]
 fn hook_in_its_own_mm() {
     explore::<256>(2, 2, || {

@@ -34,9 +34,8 @@ fn explore_on_domain<const PAGE: usize, S: Fn(&'static Domain) + Send + Sync + '
 /// leave                           take 0 and write it
 /// ```
 ///
-/// Rule 5. Two threads, at most 3 preemptions. Fails with a race when the domain's grace period is
-/// one advance long and its announcement is not fenced, and when a list node is written at the
-/// retire.
+/// Rule 5. Two threads, at most 3 preemptions. Fails with a race when the domain's sections begin
+/// without their fence.
 #[test]
 fn reader_against_reuse() {
     explore_on_domain::<128, _>(Some(3), 1, |domain| {
@@ -107,7 +106,7 @@ fn looker_against_release() {
 /// ```
 ///
 /// Rule 11. Two threads, at most 3 preemptions. Fails with a use after the end when a page lets its
-/// pin go before the source has it, and with a race when `unpin` is Relaxed.
+/// pin go before the source has it.
 #[test]
 fn drop_while_another_polls() {
     explore_on_domain::<128, _>(Some(3), 1, |domain| {

@@ -91,9 +91,9 @@ fn a_tag_is_not_older_than_its_heads() {
 /// ```text
 /// setup   a head among the orphans, so that there is something to poll for
 /// reader                  retirer                 poller
-/// enter                   unpublish; tag          poll: advance
-/// look; read; leave       advance, or find it
-///                         done; write the value
+/// put a record in the     unpublish; tag          register; poll: advance: fence, look at
+///   list; enter           advance, or find it       the records
+/// look; read; leave       done; write the value
 /// ```
 ///
 /// Three threads, at most 3 preemptions. Fails without the full fence in the advance, and when the
@@ -105,12 +105,11 @@ fn a_third_ends_the_grace_period() {
     check_scene(3, Some(3), || {
         let world = World::new();
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
-        // Something to poll for.
         world.other.queue(&world.domain);
-        let reader = thread::spawn(move || one.look());
-        let poller = thread::spawn(move || two.poll(1));
-        world.retire_and_wait();
-        reader.join().unwrap();
+        let poller = thread::spawn(move || one.poll(1));
+        let retirer = thread::spawn(move || two.retire_and_wait());
+        world.look();
         poller.join().unwrap();
+        retirer.join().unwrap();
     });
 }

@@ -92,7 +92,7 @@ impl World {
     }
 
     /// A section that looks at the value if it finds it.
-    fn look(&self) {
+    pub fn look(&self) {
         let _section = Rcu::read(&*self.domain);
         // Relaxed: that a section does not find what it must not touch is up to the domain.
         if self.published.load(Ordering::Relaxed) == 1 {

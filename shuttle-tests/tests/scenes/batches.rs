@@ -13,9 +13,10 @@ const THREADS: usize = 8;
 ///
 /// It fails when a batch takes the fragments of two pages for those of one (a double free), forgets
 /// what it has gathered when it comes to another page, or its last page, or keeps only the last
-/// fragment of each (pages that do not come home), and when a page that was retired as a whole
-/// drains once more, or goes home although something of it had been free, or when `reclaim` is
-/// called for but the first fragment of a mask. It does not find what needs readers.
+/// fragment of each (retired or free in the ledger, and used in the word), when a page that is all
+/// pending or free goes home although it is listed, when a callback that finds the lock held gives
+/// up, and when `reclaim` is called for the first fragment of a mask alone, or for X too. It does
+/// not find what needs readers.
 fn batches() {
     let world = World::<16>::new(6);
     let mms = [world.mm(false), world.mm(false), world.mm(false)];
@@ -48,4 +49,4 @@ fn batches() {
     world.finish();
 }
 
-walks!(mixed, 3_000, 4_000, super::batches);
+walks!(mixed, 2_000, 16_000, super::batches);

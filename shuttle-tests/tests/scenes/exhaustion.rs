@@ -57,5 +57,5 @@ fn exhaust<const N: usize>() {
     world.finish();
 }
 
-walks!(of_16, 5_000, 6_000, super::exhaust::<16>);
-walks!(of_2, 8_000, 10_000, super::exhaust::<2>);
+walks!(of_16, 3_000, 10_000, super::exhaust::<16>);
+walks!(of_2, 6_000, 20_000, super::exhaust::<2>);

@@ -11,10 +11,10 @@ use crate::support::{Gate, Held, World, below, walks};
 /// back.
 ///
 /// It fails when a queue is left alone as long as it has an owner, when epochs do not pass for heads
-/// that somebody else queued, when an owner that polled once is never neglected again, and when
-/// heads that have become ripe in the queue of a sleeper are out of the others' reach. What a
-/// sleeper inside a section, a callback or a queue's lock holds up is another matter, and not
-/// found here.
+/// that somebody else queued, when an owner that polled once is never neglected again, and when what
+/// a sleeper has taken off its queue's stack is out of the others' reach. It does not find a grace
+/// period that is over too early, for nobody reads here; and what a sleeper inside a section, a
+/// callback or a queue's lock holds up is another matter.
 fn sleeper() {
     let world = World::<16>::with_real_domain(2);
     let mm = world.mm(false);

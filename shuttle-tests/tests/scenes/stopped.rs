@@ -112,9 +112,9 @@ fn work<'a>(
 ///
 /// It fails, by a schedule that does not end, when a callback waits for the lock, or a retire, a
 /// take or a gift back takes it without need. It fails when a callback that found the lock held
-/// calls the hook again, does not come again, or changes the word, and when a drain's unlink, or
-/// the word of what is listed, is left to somebody who gets the lock later. It does not find what
-/// needs two threads at the list.
+/// calls the hook again, or does not come again, and when `reclaim` is called for but the first
+/// fragment of a mask. Under the crate's own domain the PCT walks find a grace period that is over
+/// too early. It does not find what needs two threads at the list.
 fn stopped(world: World<16>) {
     let Ready { mm, mut full, last, kept } = Ready::new(world.mm(false));
     let (other, others) = (world.mm(false), world.mm(false));

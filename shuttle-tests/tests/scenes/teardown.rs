@@ -100,7 +100,7 @@ fn close_mm<const N: usize>() {
     world.finish();
 }
 
-walks!(drop_16, 10_000, 20_000, super::drop_mm::<16>);
+walks!(drop_16, 10_000, 80_000, super::drop_mm::<16>);
 walks!(drop_2, 8_000, 14_000, super::drop_mm::<2>);
-walks!(close_16, 10_000, 20_000, super::close_mm::<16>);
+walks!(close_16, 10_000, 80_000, super::close_mm::<16>);
 walks!(close_2, 8_000, 14_000, super::close_mm::<2>);

@@ -1,6 +1,11 @@
 //! The nets on the source as it is: how long they take, and what they say of themselves.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +15,9 @@ use crate::{
     store,
     tree::{self, Files, Tree},
 };
+
+/// More than enough.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A run of all nets, all of which passed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,25 +109,26 @@ impl Clean {
         Ok(clean)
     }
 
-    pub fn net(&self, net: Net) -> Option<&CleanNet> {
-        self.nets.iter().find(|clean| clean.net == net.name())
+    /// How long each net took.
+    pub fn seconds(&self) -> BTreeMap<Net, f64> {
+        let known = |clean: &CleanNet| Some((Net::by_name(&clean.net)?, clean.seconds));
+        self.nets.iter().filter_map(known).collect()
     }
 
     fn add(&mut self, net: Net, tree: &Tree) -> Result<(), String> {
-        let hour = Duration::from_secs(3600);
         if let Some(build) = net.build(tree)? {
-            passed(net, run(build, hour))?;
+            passed(net, run(build, HOUR))?;
         }
-        let mut test = net.test(tree, None)?;
+        let mut test = net.test(tree, &[])?;
         // The names of the tests as they go, and what they print behind them all.
         test.arg("--show-output");
-        let done = passed(net, run(test, hour))?;
-        let tests = tests(&done.lines);
+        let done = passed(net, run(test, HOUR))?;
+        let tests = done.output.passed().to_vec();
         if tests.is_empty() {
             return Err(format!("{}: no tests", net.name()));
         }
         eprintln!("{}: {} tests passed, {:.1} s", net.name(), tests.len(), done.seconds);
-        for line in &done.lines {
+        for line in done.output.said() {
             let bad = || format!("not understood: {line}");
             if line.starts_with("model ") {
                 self.models.push(Model::parse(line).ok_or_else(bad)?);
@@ -132,21 +141,43 @@ impl Clean {
     }
 }
 
+/// Runs the killers of some faults without a fault: they must be there, and pass. Tells how long each
+/// net's took together.
+pub fn killers<'a>(
+    tree: &Tree,
+    killers: impl Iterator<Item = &'a (Net, String)>,
+) -> Result<BTreeMap<Net, f64>, String> {
+    let mut tests: BTreeMap<Net, BTreeSet<&str>> = BTreeMap::new();
+    for (net, test) in killers {
+        tests.entry(*net).or_default().insert(test);
+    }
+    let mut seconds = BTreeMap::new();
+    for (net, tests) in tests {
+        let tests: Vec<_> = tests.into_iter().collect();
+        if let Some(build) = net.build(tree)? {
+            passed(net, run(build, HOUR))?;
+        }
+        let done = passed(net, run(net.test(tree, &tests)?, HOUR))?;
+        let passed = done.output.passed();
+        if let Some(test) = tests.iter().find(|test| !passed.iter().any(|name| name == *test)) {
+            return Err(format!("{} has no test {test}", net.name()));
+        }
+        seconds.insert(net, done.seconds);
+    }
+    Ok(seconds)
+}
+
 fn passed(net: Net, run: std::io::Result<Run>) -> Result<Run, String> {
     let run = run.map_err(|error| error.to_string())?;
     if run.ended == Ended::Well {
         return Ok(run);
     }
-    Err(format!("{} fails without any fault:\n{}", net.name(), run.lines.join("\n")))
-}
-
-/// The tests that passed.
-fn tests(lines: &[String]) -> Vec<String> {
-    let name = |line: &String| {
-        let (name, end) = line.strip_prefix("test ")?.split_once(" ... ")?;
-        (end == "ok").then(|| name.trim_end_matches(" - should panic").to_owned())
-    };
-    lines.iter().filter_map(name).collect()
+    Err(format!(
+        "{} fails without any fault, in {:?}:\n{}",
+        net.name(),
+        run.output.culprit(),
+        run.output.said().join("\n")
+    ))
 }
 
 /// Today's, as `results/` has it.
@@ -174,11 +205,5 @@ mod tests {
         assert_eq!((scene.schedules, scene.scheduler.as_str()), (40_000, "PCT of depth 3"));
         assert_eq!(Model::parse("model x: 12 runs, exhaustive, 2 threads, 1 s"), None);
         assert_eq!(Model::parse("model x: 12 executions, exhaustive, 1 s"), None);
-    }
-
-    #[test]
-    fn tests_that_passed_are_listed() {
-        let lines = ["test a::b ... ok", "test c - should panic ... ok", "test d ... ignored", "x"];
-        assert_eq!(tests(&lines.map(String::from)), ["a::b", "c"]);
     }
 }

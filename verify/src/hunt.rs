@@ -2,6 +2,7 @@
 //! on each until one catches it.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Mutex,
@@ -14,10 +15,9 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    clean::Clean,
     nets::{Net, limit},
     plant::Planted,
-    run::{Ended, run, test_of},
+    run::{Ended, run},
     store::{Outcome, Store, Verdict},
     tree::{self, Files, Tree},
 };
@@ -31,8 +31,13 @@ pub struct Prey {
 }
 
 impl Prey {
-    pub fn key(&self, source: u64) -> String {
+    fn key(&self, source: u64) -> String {
         tree::key(source, &self.planted)
+    }
+
+    /// Whether this is what became of it; something else than the killer is tried again.
+    fn is_settled(&self, outcome: &Outcome) -> bool {
+        self.killer.as_ref().is_none_or(|(net, test)| outcome.verdict.is_kill_by(net.name(), test))
     }
 }
 
@@ -40,7 +45,10 @@ impl Prey {
 pub struct Ground<'a> {
     pub dir: &'a Path,
     pub files: &'a Files,
-    pub clean: &'a Clean,
+    /// The fingerprint of the source.
+    pub source: u64,
+    /// How many seconds a net takes without a fault, where it is known.
+    pub seconds: BTreeMap<Net, f64>,
     pub jobs: usize,
 }
 
@@ -52,8 +60,10 @@ pub fn tree_dir(dir: &Path, worker: usize) -> PathBuf {
 /// Hunts all that is not known yet.
 pub fn hunt(ground: &Ground<'_>, all: &[Prey]) -> Result<(), String> {
     let store = Store::open(ground.dir)?;
-    let todo: Vec<_> =
-        all.iter().filter(|prey| store.get(&prey.key(ground.clean.source)).is_none()).collect();
+    let known = |prey: &&Prey| {
+        store.get(&prey.key(ground.source)).is_some_and(|outcome| prey.is_settled(outcome))
+    };
+    let todo: Vec<_> = all.iter().filter(|prey| !known(prey)).collect();
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}");
     let bar =
         ProgressBar::new(todo.len() as u64).with_style(style.map_err(|error| error.to_string())?);
@@ -91,7 +101,7 @@ fn judge(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Outcome, Strin
     let verdict = verdict(ground, tree, prey);
     tree.mend(&prey.planted, ground.files)?;
     Ok(Outcome {
-        key: prey.key(ground.clean.source),
+        key: prey.key(ground.source),
         id: prey.id.clone(),
         verdict: verdict?,
         seconds: start.elapsed().as_secs_f64(),
@@ -99,10 +109,10 @@ fn judge(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Outcome, Strin
 }
 
 fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, String> {
-    let first = prey.killer.iter().map(|(net, test)| (*net, Some(test.as_str())));
+    let first = prey.killer.iter().map(|(net, test)| (*net, vec![test.as_str()]));
     let rest = Net::ALL.into_iter().filter(|net| net.concerns(&prey.planted));
-    for (net, only) in first.chain(rest.map(|net| (net, None))) {
-        let clean = ground.clean.net(net).map_or(0.0, |clean| clean.seconds);
+    for (net, only) in first.chain(rest.map(|net| (net, Vec::new()))) {
+        let seconds = ground.seconds.get(&net).copied().unwrap_or(300.0);
         if let Some(build) = net.build(tree)? {
             // A compiler that takes that long compiles something that cannot be compiled.
             let built = run(build, limit(60.0)).map_err(|error| error.to_string())?;
@@ -110,12 +120,12 @@ fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, Str
                 return Ok(Verdict::Unviable { net: net.name().into() });
             }
         }
-        let test = net.test(tree, only)?;
-        let done = run(test, limit(clean)).map_err(|error| error.to_string())?;
+        let test = net.test(tree, &only)?;
+        let done = run(test, limit(seconds)).map_err(|error| error.to_string())?;
         if done.ended != Ended::Well {
             return Ok(Verdict::Killed {
                 net: net.name().into(),
-                test: test_of(&done.lines).map(String::from),
+                test: done.output.culprit().map(String::from),
                 timeout: done.ended == Ended::TimedOut,
             });
         }

@@ -4,7 +4,10 @@
 //! The source tree is never touched. Faults are planted by text substitution in copies of it under
 //! `target/verify`, which keep what cargo built, so that each fault costs an incremental build.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -13,6 +16,7 @@ mod faults;
 mod hunt;
 mod mutants;
 mod nets;
+mod output;
 mod plant;
 mod report;
 mod run;
@@ -77,54 +81,50 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     run::end_together()?;
     let files: Files = tree::files(&root)?;
     std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
-    let clean = Clean::get(&dir, &Tree::new(tree_dir(&dir, 0), &files)?, &files)?;
-    let ground = Ground { dir: &dir, files: &files, clean: &clean, jobs: args.jobs.max(1) };
+    let tree = Tree::new(tree_dir(&dir, 0), &files)?;
+    let source = tree::fingerprint(&files);
+    let ground =
+        |seconds| Ground { dir: &dir, files: &files, source, seconds, jobs: args.jobs.max(1) };
     let wanted = |id: &str| args.only.as_ref().is_none_or(|only| id.contains(only.as_str()));
 
-    let mut findings = Findings::new(&root, &dir, &clean)?;
     match args.what {
-        What::Clean => Ok(Vec::new()),
+        What::Clean => Clean::get(&dir, &tree, &files).map(|_| Vec::new()),
         What::Faults => {
             let mut faults = faults::load(&root)?;
             faults.retain(|fault| wanted(&fault.id));
-            let prey = faults.iter().map(|fault| prey_of_fault(&ground, &root, fault));
-            hunt(&ground, &prey.collect::<Result<Vec<_>, _>>()?)?;
-            findings.reload(&dir)?;
-            Ok(findings.faults(&faults)?.problems)
+            let prey = faults.iter().map(|fault| prey_of_fault(&root, fault));
+            let prey = prey.collect::<Result<Vec<_>, _>>()?;
+            let killers = prey.iter().filter_map(|prey| prey.killer.as_ref());
+            hunt(&ground(clean::killers(&tree, killers)?), &prey)?;
+            Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
         }
         What::Mutants => {
             let mut mutants = mutants::list(&root)?;
+            let all = mutants.len();
             mutants.retain(|mutant| wanted(mutant.id()));
             let prey = mutants.iter().map(|mutant| {
                 let planted = mutant.plant(&root)?;
                 Ok(Prey { id: mutant.id().to_owned(), planted, killer: None })
             });
-            hunt(&ground, &prey.collect::<Result<Vec<_>, String>>()?)?;
-            findings.reload(&dir)?;
-            Ok(findings.mutants(&mutants)?.problems)
+            let prey = prey.collect::<Result<Vec<_>, String>>()?;
+            hunt(&ground(Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
+            Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.problems)
         }
-        What::Report => findings.write(&faults::load(&root)?, &mutants::list(&root)?),
+        What::Report => {
+            let clean = Clean::get(&dir, &tree, &files)?;
+            let (faults, mutants) = (faults::load(&root)?, mutants::list(&root)?);
+            Findings::new(&root, &dir, source)?.write(&clean, &faults, &mutants)
+        }
     }
 }
 
-fn prey_of_fault(
-    ground: &Ground<'_>,
-    root: &std::path::Path,
-    fault: &faults::Fault,
-) -> Result<Prey, String> {
+fn prey_of_fault(root: &Path, fault: &faults::Fault) -> Result<Prey, String> {
     let named = |error: String| format!("{}: {error}", fault.id);
     let planted = plant::plant(root, &fault.edits).map_err(named)?;
-    let killer = match &fault.killer {
-        None => None,
-        Some(killer) => {
-            let net = Net::by_name(&killer.net)
-                .ok_or_else(|| named(format!("no net is called {}", killer.net)))?;
-            let tests = ground.clean.net(net).map_or(&[][..], |clean| &clean.tests);
-            if !tests.contains(&killer.test) {
-                return Err(named(format!("{} has no test {}", killer.net, killer.test)));
-            }
-            Some((net, killer.test.clone()))
-        }
-    };
-    Ok(Prey { id: fault.id.clone(), planted, killer })
+    let killer = fault.killer.as_ref().map(|killer| {
+        let net = Net::by_name(&killer.net)
+            .ok_or_else(|| named(format!("no net is called {}", killer.net)))?;
+        Ok::<_, String>((net, killer.test.clone()))
+    });
+    Ok(Prey { id: fault.id.clone(), planted, killer: killer.transpose()? })
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use crate::{plant::Planted, tree::Tree};
 
 /// A set of tests that is run as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Net {
     /// The crate's own unit tests: enumeration and properties of the word.
     Unit,
@@ -85,14 +85,15 @@ impl Net {
         Ok(Some(command))
     }
 
-    /// Runs them, or the one that is named.
-    pub fn test(self, tree: &Tree, only: Option<&str>) -> Result<Command, String> {
+    /// Runs them, or those that are named.
+    pub fn test(self, tree: &Tree, only: &[&str]) -> Result<Command, String> {
         let mut command = cargo(tree);
         command.args(self.targets(tree.root())?).arg("--");
-        match only {
-            Some(test) => command.args(["--exact", test]),
-            None => command.args(self.filter()),
-        };
+        if only.is_empty() {
+            command.args(self.filter());
+        } else {
+            command.arg("--exact").args(only);
+        }
         Ok(command)
     }
 }
@@ -124,8 +125,8 @@ fn cargo(tree: &Tree) -> Command {
     command
 }
 
-/// How long a net may take that took `clean` seconds without a fault: generous, since the machine
-/// does other things as well.
-pub fn limit(clean: f64) -> Duration {
-    Duration::from_secs_f64(30.0 + 5.0 * clean)
+/// How long something may take that took `seconds` without a fault: generous, since the machine does
+/// other things as well.
+pub fn limit(seconds: f64) -> Duration {
+    Duration::from_secs_f64(30.0 + 5.0 * seconds)
 }

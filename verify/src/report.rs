@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// What was found, in this state of the source.
-pub struct Findings<'a> {
+pub struct Findings {
     root: PathBuf,
-    clean: &'a Clean,
+    source: u64,
     store: Store,
     reasons: Vec<Reason>,
 }
@@ -33,20 +33,15 @@ pub struct Part {
     pub problems: Vec<String>,
 }
 
-impl<'a> Findings<'a> {
-    pub fn new(root: &Path, dir: &Path, clean: &'a Clean) -> Result<Self, String> {
+impl Findings {
+    /// What is known now.
+    pub fn new(root: &Path, dir: &Path, source: u64) -> Result<Self, String> {
         let (store, reasons) = (Store::open(dir)?, survivors::load(root)?);
-        Ok(Self { root: root.to_owned(), clean, store, reasons })
-    }
-
-    /// Reads the outcomes again, after a hunt.
-    pub fn reload(&mut self, dir: &Path) -> Result<(), String> {
-        self.store = Store::open(dir)?;
-        Ok(())
+        Ok(Self { root: root.to_owned(), source, store, reasons })
     }
 
     fn outcome(&self, id: &str, planted: &Planted) -> Result<&Outcome, String> {
-        let known = self.store.get(&tree::key(self.clean.source, planted));
+        let known = self.store.get(&tree::key(self.source, planted));
         known.ok_or_else(|| format!("{id}: not hunted yet in this state of the source"))
     }
 
@@ -83,8 +78,8 @@ impl<'a> Findings<'a> {
         Ok(part)
     }
 
-    /// What cargo-mutants makes. Each survivor must be explained.
-    pub fn mutants(&self, mutants: &[Mutant]) -> Result<Part, String> {
+    /// What cargo-mutants makes, `all` if it is not a part. Each survivor must be explained.
+    pub fn mutants(&self, mutants: &[Mutant], all: usize) -> Result<Part, String> {
         let mut part = Part { text: String::new(), problems: Vec::new() };
         let mut modules: BTreeMap<&str, Tally> = BTreeMap::new();
         let mut total = Tally::default();
@@ -125,74 +120,82 @@ impl<'a> Findings<'a> {
                 part.problems.push(format!("survived, unexplained: {}", mutant.id()));
             }
         }
-        let idle = self.reasons.iter().flat_map(|reason| reason.idle(&survivors));
-        part.problems.extend(idle.map(|what| format!("explained, but no survivor: {what}")));
+        // Of a part of the mutants nothing can be said about the other reasons.
+        if mutants.len() == all {
+            let idle = self.reasons.iter().flat_map(|reason| reason.idle(&survivors));
+            part.problems.extend(idle.map(|what| format!("explained, but no survivor: {what}")));
+        }
         Ok(part)
     }
 
     /// Writes the report.
-    pub fn write(&self, faults: &[Fault], mutants: &[Mutant]) -> Result<Vec<String>, String> {
-        let (faults, mutants) = (self.faults(faults)?, self.mutants(mutants)?);
-        let text = format!("{}{}{}", self.nets(), faults.text, mutants.text);
+    pub fn write(
+        &self,
+        clean: &Clean,
+        faults: &[Fault],
+        mutants: &[Mutant],
+    ) -> Result<Vec<String>, String> {
+        let (faults, mutants) = (self.faults(faults)?, self.mutants(mutants, mutants.len())?);
+        let text = format!("{}{}{}", nets(clean), faults.text, mutants.text);
         let path = self.root.join("results/verification.md");
         fs::write(path, text).map_err(|error| error.to_string())?;
         Ok(faults.problems.into_iter().chain(mutants.problems).collect())
     }
+}
 
-    /// The nets without a fault.
-    fn nets(&self) -> String {
-        let cores = thread::available_parallelism().map_or(0, usize::from);
-        let run = "cargo run --release -p ptfrag-verify --";
-        let mut text = format!(
-            "# Verification\n\n\
-             `{run} clean`, `{run} faults` and `{run} mutants` (for which `cargo install \
-             cargo-mutants`) find what is in this file, and `{run} report` writes it.\n\
-             Measured on {}, {cores} cores, {}; times are seconds, of tests run one after the \
-             other.\n\n\
-             ## Nets\n\n| net | tests | s |\n| --- | --- | --- |\n",
-            processor(),
-            self.clean.date,
-        );
-        for net in &self.clean.nets {
-            let _ = writeln!(text, "| {} | {} | {:.1} |", net.net, net.tests.len(), net.seconds);
-        }
-        let models = &self.clean.models;
-        let free = models.iter().filter(|model| model.bound == "exhaustive").count();
-        let _ = write!(
-            text,
-            "\n## Models\n\n{} models under loom, {free} of them exhaustive: every order of their \
-             steps is played.\n\n\
-             | model | threads | explored | executions | s |\n\
-             | --- | --- | --- | --- | --- |\n",
-            models.len()
-        );
-        for model in models {
-            let bound = match model.bound.as_str() {
-                "exhaustive" => "exhaustive".to_owned(),
-                bound => format!("at most {bound}"),
-            };
-            let (name, executions) = (&model.name, model.executions);
-            let _ = writeln!(
-                text,
-                "| {name} | {} | {bound} | {executions} | {:.2} |",
-                model.threads, model.seconds
-            );
-        }
-        let scenes = &self.clean.scenes;
-        let schedules: u64 = scenes.iter().map(|scene| scene.schedules).sum();
-        let _ = write!(
-            text,
-            "\n## Scenes\n\n{schedules} schedules under shuttle in an ordinary run.\n\n\
-             | scene | scheduler | schedules | s |\n| --- | --- | --- | --- |\n"
-        );
-        for scene in scenes {
-            let (name, scheduler) = (&scene.name, &scene.scheduler);
-            let (schedules, seconds) = (scene.schedules, scene.seconds);
-            let _ = writeln!(text, "| {name} | {scheduler} | {schedules} | {seconds:.2} |");
-        }
-        text.push('\n');
-        text
+/// The nets without a fault.
+fn nets(clean: &Clean) -> String {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let run = "cargo run --release -p ptfrag-verify --";
+    let mut text = format!(
+        "# Verification\n\n\
+         `{run} clean`, `{run} faults` and `{run} mutants` (for which `cargo install \
+         cargo-mutants`) find what is in this file, and `{run} report` writes it.\n\
+         Measured on {}, {cores} cores, {}; times are seconds, of tests run one after the \
+         other.\n\n\
+         ## Nets\n\n| net | tests | s |\n| --- | --- | --- |\n",
+        processor(),
+        clean.date,
+    );
+    for net in &clean.nets {
+        let _ = writeln!(text, "| {} | {} | {:.1} |", net.net, net.tests.len(), net.seconds);
     }
+    let models = &clean.models;
+    let free = models.iter().filter(|model| model.bound == "exhaustive").count();
+    let _ = write!(
+        text,
+        "\n## Models\n\n{} models under loom, {free} of them exhaustive: every order of their \
+         steps is played.\n\n\
+         | model | threads | explored | executions | s |\n\
+         | --- | --- | --- | --- | --- |\n",
+        models.len()
+    );
+    for model in models {
+        let bound = match model.bound.as_str() {
+            "exhaustive" => "exhaustive".to_owned(),
+            bound => format!("at most {bound}"),
+        };
+        let (name, executions) = (&model.name, model.executions);
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {bound} | {executions} | {:.2} |",
+            model.threads, model.seconds
+        );
+    }
+    let scenes = &clean.scenes;
+    let schedules: u64 = scenes.iter().map(|scene| scene.schedules).sum();
+    let _ = write!(
+        text,
+        "\n## Scenes\n\n{schedules} schedules under shuttle in an ordinary run.\n\n\
+         | scene | scheduler | schedules | s |\n| --- | --- | --- | --- |\n"
+    );
+    for scene in scenes {
+        let (name, scheduler) = (&scene.name, &scene.scheduler);
+        let (schedules, seconds) = (scene.schedules, scene.seconds);
+        let _ = writeln!(text, "| {name} | {scheduler} | {schedules} | {seconds:.2} |");
+    }
+    text.push('\n');
+    text
 }
 
 /// How many of which verdict.
@@ -235,9 +238,7 @@ impl Tally {
 fn unexpected(fault: &Fault, verdict: &Verdict) -> Option<String> {
     let right = match (verdict, &fault.killer) {
         (Verdict::Survived, None) => true,
-        (Verdict::Killed { net, test, .. }, Some(killer)) => {
-            *net == killer.net && test.as_ref() == Some(&killer.test)
-        }
+        (verdict, Some(killer)) => verdict.is_kill_by(&killer.net, &killer.test),
         _ => false,
     };
     let expected = fault.killer.as_ref().map_or_else(

@@ -20,6 +20,8 @@ use nix::{
     unistd::Pid,
 };
 
+use crate::output::Output;
+
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -33,7 +35,7 @@ pub enum Ended {
 pub struct Run {
     pub ended: Ended,
     /// What it printed on both of its outputs.
-    pub lines: Vec<String>,
+    pub output: Output,
     pub seconds: f64,
 }
 
@@ -102,15 +104,15 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<Run> {
             }
         }
     });
-    let mut printed = Vec::new();
+    let mut printed = Output::default();
     let mut ended = None;
     while ended.is_none() {
         match lines.recv_timeout(limit.saturating_sub(start.elapsed())) {
             Ok(line) => {
-                if is_failed_test(&line) {
+                printed.add(&line);
+                if printed.has_failed() {
                     ended = Some(Ended::Failed);
                 }
-                printed.push(line);
             }
             Err(RecvTimeoutError::Timeout) => ended = Some(Ended::TimedOut),
             Err(RecvTimeoutError::Disconnected) => break,
@@ -123,8 +125,8 @@ pub fn run(mut command: Command, limit: Duration) -> io::Result<Run> {
     };
     drop(group);
     // What was on its way when the group was stopped names the test that was running.
-    printed.extend(lines);
-    Ok(Run { ended, lines: printed, seconds: start.elapsed().as_secs_f64() })
+    lines.iter().for_each(|line| printed.add(&line));
+    Ok(Run { ended, output: printed, seconds: start.elapsed().as_secs_f64() })
 }
 
 /// Whether the command, which has closed its output, went well. It is not waited for in the way that
@@ -134,35 +136,9 @@ fn success(group: &Group) -> io::Result<bool> {
     Ok(matches!(waitid(Id::Pid(group.pid), flags)?, WaitStatus::Exited(_, 0)))
 }
 
-fn is_failed_test(line: &str) -> bool {
-    line.starts_with("test ") && line.ends_with("... FAILED")
-}
-
-/// The test that a failed run was in: the one that failed, or else the one that never ended. Tests
-/// run one after the other, so the name stands on the last line that begins one.
-pub fn test_of(lines: &[String]) -> Option<&str> {
-    let name = |line: &'_ String| -> Option<(usize, usize)> {
-        let rest = line.strip_prefix("test ")?;
-        let end = rest.find(" ... ").or_else(|| rest.strip_suffix(" ...").map(str::len))?;
-        Some((5, 5 + end))
-    };
-    let line = lines.iter().find(|line| is_failed_test(line));
-    let line = line.or_else(|| lines.iter().rfind(|line| name(line).is_some()))?;
-    if line.ends_with("... ok") || line.ends_with("... ignored") {
-        return None;
-    }
-    let (start, end) = name(line)?;
-    // Doc tests carry their kind after the name, and tests that must panic.
-    Some(line[start..end].trim_end_matches(" - should panic"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(text: &str) -> Vec<String> {
-        text.lines().map(String::from).collect()
-    }
 
     fn shell(script: &str, limit: u64) -> Run {
         let mut command = Command::new("sh");
@@ -171,32 +147,23 @@ mod tests {
     }
 
     #[test]
-    fn the_failed_test_is_named() {
-        assert_eq!(test_of(&lines("test a::b ... ok\ntest a::c ... FAILED\nx")), Some("a::c"));
-        assert_eq!(test_of(&lines("test a::b ... ok\ntest a::c ...\nx")), Some("a::c"));
-        assert_eq!(test_of(&lines("test a::d - should panic ... model x: 1")), Some("a::d"));
-        assert_eq!(test_of(&lines("test a::b ... ok\nerror: something else")), None);
-        assert_eq!(test_of(&lines("nothing")), None);
-    }
-
-    #[test]
     fn both_outputs_are_read() {
         let run = shell("echo out; echo err >&2", 60);
         assert_eq!(run.ended, Ended::Well);
-        assert_eq!(run.lines, ["out", "err"]);
+        assert_eq!(run.output.said(), ["out", "err"]);
         assert_eq!(shell("exit 3", 60).ended, Ended::Failed);
     }
 
     #[test]
     fn a_failed_test_ends_the_run() {
         let run = shell("echo 'test a ... FAILED'; sleep 1000", 1000);
-        assert_eq!((run.ended, run.lines.len()), (Ended::Failed, 1));
+        assert_eq!((run.ended, run.output.culprit()), (Ended::Failed, Some("a")));
     }
 
     #[test]
     fn what_takes_too_long_is_stopped_and_read_to_its_end() {
         let run = shell("printf 'test a ... '; sleep 1000", 1);
         assert_eq!(run.ended, Ended::TimedOut);
-        assert_eq!(test_of(&run.lines), Some("a"));
+        assert_eq!(run.output.culprit(), Some("a"));
     }
 }

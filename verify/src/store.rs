@@ -19,6 +19,12 @@ pub enum Verdict {
     Unviable { net: String },
 }
 
+impl Verdict {
+    pub fn is_kill_by(&self, by_net: &str, by_test: &str) -> bool {
+        matches!(self, Self::Killed { net, test: Some(test), .. } if net == by_net && test == by_test)
+    }
+}
+
 /// A fault, by its key, and what became of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {

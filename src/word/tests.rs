@@ -6,6 +6,8 @@ use std::{format, vec::Vec};
 use super::{ListOp, Lists, Step, Word};
 use crate::mask::Mask;
 
+mod random;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Used,

@@ -14,6 +14,7 @@ mod reader;
 mod retire;
 mod second_mm;
 mod shapes;
+mod slot;
 mod spurious;
 mod stopped;
 mod support;

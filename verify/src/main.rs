@@ -1,0 +1,130 @@
+//! Shows that the tests can fail: plants faults in the crate, one at a time, and sees which net
+//! catches them.
+//!
+//! The source tree is never touched. Faults are planted by text substitution in copies of it under
+//! `target/verify`, which keep what cargo built, so that each fault costs an incremental build.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+mod clean;
+mod faults;
+mod hunt;
+mod mutants;
+mod nets;
+mod output;
+mod plant;
+mod report;
+mod run;
+mod store;
+mod survivors;
+mod tree;
+
+use clean::Clean;
+use hunt::{Ground, Prey, hunt, tree_dir};
+use nets::Net;
+use report::Findings;
+use tree::{Files, Tree};
+
+/// Plants faults in ptfrag, one at a time, and sees which net catches them.
+///
+/// What is known of a fault is kept in `target/verify` as long as neither it nor the source
+/// changes, so an interrupted run goes on where it was.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// Faults that are hunted at the same time, each in a copy of its own.
+    #[arg(long, global = true, default_value_t = 2)]
+    jobs: usize,
+    /// Only those whose name has this in it.
+    #[arg(long, global = true)]
+    only: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Runs the nets once, without a fault.
+    Clean,
+    /// Hunts the faults written by hand, in `verify/faults`.
+    Faults,
+    /// Hunts what cargo-mutants makes.
+    Mutants,
+    /// Writes `results/verification.md` of what the others found.
+    Report,
+}
+
+fn main() -> ExitCode {
+    match go(&Args::parse()) {
+        Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
+        Ok(problems) => {
+            eprintln!("{} problems:", problems.len());
+            problems.iter().for_each(|problem| eprintln!("- {problem}"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what it is told, and says what is not as it should be.
+fn go(args: &Args) -> Result<Vec<String>, String> {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let root = root.canonicalize().map_err(|error| error.to_string())?;
+    let dir = root.join("target/verify");
+    run::end_together()?;
+    let files: Files = tree::files(&root)?;
+    std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+    let tree = Tree::new(tree_dir(&dir, 0), &files)?;
+    let source = tree::fingerprint(&files);
+    let ground =
+        |seconds| Ground { dir: &dir, files: &files, source, seconds, jobs: args.jobs.max(1) };
+    let wanted = |id: &str| args.only.as_ref().is_none_or(|only| id.contains(only.as_str()));
+
+    match args.what {
+        What::Clean => Clean::get(&dir, &tree, &files).map(|_| Vec::new()),
+        What::Faults => {
+            let mut faults = faults::load(&root)?;
+            faults.retain(|fault| wanted(&fault.id));
+            let prey = faults.iter().map(|fault| prey_of_fault(&root, fault));
+            let prey = prey.collect::<Result<Vec<_>, _>>()?;
+            let killers = prey.iter().filter_map(|prey| prey.killer.as_ref());
+            hunt(&ground(clean::killers(&tree, killers)?), &prey)?;
+            Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
+        }
+        What::Mutants => {
+            let mut mutants = mutants::list(&root)?;
+            let all = mutants.len();
+            mutants.retain(|mutant| wanted(mutant.id()));
+            let prey = mutants.iter().map(|mutant| {
+                let planted = mutant.plant(&root)?;
+                Ok(Prey { id: mutant.id().to_owned(), planted, killer: None })
+            });
+            let prey = prey.collect::<Result<Vec<_>, String>>()?;
+            hunt(&ground(Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
+            Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.problems)
+        }
+        What::Report => {
+            let clean = Clean::get(&dir, &tree, &files)?;
+            let (faults, mutants) = (faults::load(&root)?, mutants::list(&root)?);
+            Findings::new(&root, &dir, source)?.write(&clean, &faults, &mutants)
+        }
+    }
+}
+
+fn prey_of_fault(root: &Path, fault: &faults::Fault) -> Result<Prey, String> {
+    let named = |error: String| format!("{}: {error}", fault.id);
+    let planted = plant::plant(root, &fault.edits).map_err(named)?;
+    let killer = fault.killer.as_ref().map(|killer| {
+        let net = Net::by_name(&killer.net)
+            .ok_or_else(|| named(format!("no net is called {}", killer.net)))?;
+        Ok::<_, String>((net, killer.test.clone()))
+    });
+    Ok(Prey { id: fault.id.clone(), planted, killer: killer.transpose()? })
+}

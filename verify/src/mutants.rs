@@ -1,0 +1,136 @@
+//! The mutants that cargo-mutants makes.
+
+use std::{path::Path, process::Command};
+
+use serde::Deserialize;
+
+use crate::plant::{self, Planted};
+
+/// The modules whose mutants are looked at: the word, the page, the list, the mm and RCU.
+const FILES: &[&str] = &[
+    "src/word/**",
+    "src/mask.rs",
+    "src/page.rs",
+    "src/list.rs",
+    "src/mm.rs",
+    "src/head.rs",
+    "src/take.rs",
+    "src/apply.rs",
+    "src/free.rs",
+    "src/close.rs",
+    "src/frag.rs",
+    "src/slot.rs",
+    "src/lock.rs",
+    "src/rcu.rs",
+    "src/domain/*",
+];
+
+/// A mutant as `cargo mutants --list --json` prints it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mutant {
+    pub file: String,
+    name: String,
+    span: Span,
+    replacement: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Span {
+    start: Position,
+    end: Position,
+}
+
+/// Both count from one, columns in characters.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl Position {
+    fn offset(self, text: &str) -> Option<usize> {
+        let before: usize = text.split_inclusive('\n').take(self.line - 1).map(str::len).sum();
+        let line = text[before..].split_inclusive('\n').next()?;
+        let mut ends = line.char_indices().map(|(at, _)| at).chain([line.len()]);
+        ends.nth(self.column - 1).map(|at| before + at)
+    }
+}
+
+impl Mutant {
+    /// What cargo-mutants says of it, without the place.
+    pub fn what(&self) -> &str {
+        self.name.split_once(": ").map_or(&self.name, |(_, what)| what)
+    }
+
+    pub fn line(&self) -> usize {
+        self.span.start.line
+    }
+
+    /// Names it among all: the place and what.
+    pub fn id(&self) -> &str {
+        &self.name
+    }
+
+    /// The lines of the source that it changes, as they were.
+    pub fn source(&self, root: &Path) -> Result<String, String> {
+        let text = plant::read(root, &self.file)?;
+        let count = self.span.end.line + 1 - self.span.start.line;
+        let lines: Vec<_> = text.lines().skip(self.span.start.line - 1).take(count).collect();
+        Ok(lines.join("\n"))
+    }
+
+    pub fn plant(&self, root: &Path) -> Result<Planted, String> {
+        let text = plant::read(root, &self.file)?;
+        let planted = self.apply(&text).ok_or_else(|| format!("{}: no such place", self.name))?;
+        Ok(Planted::from([(self.file.clone(), planted)]))
+    }
+
+    fn apply(&self, text: &str) -> Option<String> {
+        let (start, end) = (self.span.start.offset(text)?, self.span.end.offset(text)?);
+        Some(format!("{}{}{}", &text[..start], self.replacement, &text[end..]))
+    }
+}
+
+/// All of them.
+pub fn list(root: &Path) -> Result<Vec<Mutant>, String> {
+    let mut command = Command::new("cargo");
+    command.args(["mutants", "--list", "--json"]).current_dir(root);
+    for file in FILES {
+        command.args(["--file", file]);
+    }
+    let output = command.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("cargo mutants (`cargo install cargo-mutants`): {said}"));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mutant(start: (usize, usize), end: (usize, usize)) -> Mutant {
+        let at = |(line, column)| Position { line, column };
+        Mutant {
+            file: "f".into(),
+            name: "f:2:3: replace a::b with c".into(),
+            span: Span { start: at(start), end: at(end) },
+            replacement: "new".into(),
+        }
+    }
+
+    #[test]
+    fn a_span_ends_before_its_last_column() {
+        let text = "one\ntwo é three\nfour\n";
+        let planted = |start, end| mutant(start, end).apply(text);
+        assert_eq!(planted((2, 5), (2, 6)).unwrap(), "one\ntwo new three\nfour\n");
+        assert_eq!(planted((1, 1), (2, 4)).unwrap(), "new é three\nfour\n");
+        assert_eq!(planted((9, 1), (9, 2)), None);
+    }
+
+    #[test]
+    fn the_place_is_not_part_of_what() {
+        assert_eq!(mutant((1, 1), (1, 2)).what(), "replace a::b with c");
+    }
+}

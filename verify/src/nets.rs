@@ -1,0 +1,132 @@
+//! The nets, cheapest first.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use crate::{plant::Planted, tree::Tree};
+
+/// A set of tests that is run as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Net {
+    /// The crate's own unit tests: enumeration and properties of the word.
+    Unit,
+    /// Its integration tests, of real threads and hand-made grace periods.
+    Tests,
+    /// loom's models of the allocator.
+    Loom,
+    /// loom's models of the built-in RCU domain by itself.
+    Domain,
+    /// shuttle's scenes.
+    Shuttle,
+    /// The examples in the documentation.
+    Doc,
+}
+
+impl Net {
+    pub const ALL: [Self; 6] =
+        [Self::Unit, Self::Tests, Self::Loom, Self::Domain, Self::Shuttle, Self::Doc];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Tests => "tests",
+            Self::Loom => "loom",
+            Self::Domain => "domain",
+            Self::Shuttle => "shuttle",
+            Self::Doc => "doc",
+        }
+    }
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|net| net.name() == name)
+    }
+
+    /// Whether a fault can show here at all. The domain's own models cost as much as all the rest,
+    /// and know nothing of pages.
+    pub fn concerns(self, planted: &Planted) -> bool {
+        let below = ["src/domain/", "src/lock.rs", "src/sync.rs", "src/rcu.rs"];
+        self != Self::Domain
+            || planted.keys().any(|file| below.iter().any(|part| file.starts_with(part)))
+    }
+
+    /// What cargo is to build for it.
+    fn targets(self, root: &Path) -> Result<Vec<String>, String> {
+        let fixed = |args: &[&str]| Ok(args.iter().map(|&arg| arg.to_owned()).collect());
+        match self {
+            Self::Unit => fixed(&["-p", "ptfrag", "--lib"]),
+            Self::Tests => {
+                let mut args = vec!["-p".to_owned(), "ptfrag".to_owned()];
+                for name in integration_tests(root)? {
+                    args.extend(["--test".to_owned(), name]);
+                }
+                Ok(args)
+            }
+            Self::Loom | Self::Domain => fixed(&["-p", "ptfrag-loom", "--test", "models"]),
+            Self::Shuttle => fixed(&["-p", "ptfrag-shuttle", "--test", "scenes"]),
+            Self::Doc => fixed(&["-p", "ptfrag", "--doc"]),
+        }
+    }
+
+    /// Which of the tests in there are the net's.
+    fn filter(self) -> &'static [&'static str] {
+        match self {
+            Self::Loom => &["--skip", "domain::"],
+            Self::Domain => &["domain::"],
+            _ => &[],
+        }
+    }
+
+    /// Builds the tests; there is nothing to build beforehand for those in the documentation.
+    pub fn build(self, tree: &Tree) -> Result<Option<Command>, String> {
+        if self == Self::Doc {
+            return Ok(None);
+        }
+        let mut command = cargo(tree);
+        command.args(self.targets(tree.root())?).arg("--no-run");
+        Ok(Some(command))
+    }
+
+    /// Runs them, or those that are named.
+    pub fn test(self, tree: &Tree, only: &[&str]) -> Result<Command, String> {
+        let mut command = cargo(tree);
+        command.args(self.targets(tree.root())?).arg("--");
+        if only.is_empty() {
+            command.args(self.filter());
+        } else {
+            command.arg("--exact").args(only);
+        }
+        Ok(command)
+    }
+}
+
+/// The integration tests of the crate, without those of the example `replay`.
+fn integration_tests(root: &Path) -> Result<Vec<String>, String> {
+    let entries = fs::read_dir(root.join("tests")).map_err(|error| format!("tests: {error}"))?;
+    let names = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.strip_suffix(".rs").map(String::from)
+    });
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with("replay")).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// `cargo test` in the tree. A fault may allocate without end, so memory is limited.
+fn cargo(tree: &Tree) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -d 8388608; exec cargo test --locked \"$@\"", "cargo"])
+        .current_dir(tree.root())
+        .env("CARGO_TARGET_DIR", tree.target())
+        .env("CARGO_INCREMENTAL", "1")
+        .env("CARGO_TERM_COLOR", "never")
+        .env("RUST_BACKTRACE", "0")
+        // One after the other, so that the output tells which one it was that never ended.
+        .env("RUST_TEST_THREADS", "1");
+    command
+}
+
+/// How long something may take that took `seconds` without a fault: generous, since the machine does
+/// other things as well.
+pub fn limit(seconds: f64) -> Duration {
+    Duration::from_secs_f64(30.0 + 5.0 * seconds)
+}

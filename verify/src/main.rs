@@ -33,7 +33,8 @@ use tree::{Files, Tree};
 /// Plants faults in ptfrag, one at a time, and sees which net catches them.
 ///
 /// What is known of a fault is kept in `target/verify` as long as neither it nor the source
-/// changes, so an interrupted run goes on where it was.
+/// changes, so an interrupted run goes on where it was. What is known of a mutant of cargo-mutants
+/// is kept as long as the file that it is in does not change.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -83,8 +84,13 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
     let tree = Tree::new(tree_dir(&dir, 0), &files)?;
     let source = tree::fingerprint(&files);
-    let ground =
-        |seconds| Ground { dir: &dir, files: &files, source, seconds, jobs: args.jobs.max(1) };
+    let ground = |source, seconds| Ground {
+        dir: &dir,
+        files: &files,
+        source,
+        seconds,
+        jobs: args.jobs.max(1),
+    };
     let wanted = |id: &str| args.only.as_ref().is_none_or(|only| id.contains(only.as_str()));
 
     match args.what {
@@ -95,7 +101,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let prey = faults.iter().map(|fault| prey_of_fault(&root, fault));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
             let killers = prey.iter().filter_map(|prey| prey.killer.as_ref());
-            hunt(&ground(clean::killers(&tree, killers)?), &prey)?;
+            hunt(&ground(source, clean::killers(&tree, killers)?), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
         }
         What::Mutants => {
@@ -107,7 +113,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
                 Ok(Prey { id: mutant.id().to_owned(), planted, killer: None })
             });
             let prey = prey.collect::<Result<Vec<_>, String>>()?;
-            hunt(&ground(Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
+            hunt(&ground(mutants::SOURCE, Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.problems)
         }
         What::Report => {

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     clean::Clean,
     faults::{Fault, Kind},
-    mutants::Mutant,
+    mutants::{self, Mutant},
     nets::Net,
     plant::{self, Planted},
     store::{Outcome, Store, Verdict},
@@ -40,8 +40,8 @@ impl Findings {
         Ok(Self { root: root.to_owned(), source, store, reasons })
     }
 
-    fn outcome(&self, id: &str, planted: &Planted) -> Result<&Outcome, String> {
-        let known = self.store.get(&tree::key(self.source, planted));
+    fn outcome(&self, id: &str, source: u64, planted: &Planted) -> Result<&Outcome, String> {
+        let known = self.store.get(&tree::key(source, planted));
         known.ok_or_else(|| format!("{id}: not hunted yet in this state of the source"))
     }
 
@@ -51,6 +51,7 @@ impl Findings {
         let mut part = Part { text: String::new(), problems: Vec::new() };
         let titles = [
             (Kind::History, "Faults of history", "fault"),
+            (Kind::Handle, "Faults of handles and of kept pages", "fault"),
             (Kind::Ordering, "Orderings, one step weaker", "ordering"),
         ];
         for (kind, title, head) in titles {
@@ -58,7 +59,7 @@ impl Findings {
             let (mut caught, mut all) = (0, 0);
             for fault in faults.iter().filter(|fault| fault.kind == kind) {
                 let planted = plant::plant(&self.root, &fault.edits)?;
-                let verdict = &self.outcome(&fault.id, &planted)?.verdict;
+                let verdict = &self.outcome(&fault.id, self.source, &planted)?.verdict;
                 all += 1;
                 caught += usize::from(matches!(verdict, Verdict::Killed { .. }));
                 let by = match (verdict, &fault.equivalent) {
@@ -85,7 +86,8 @@ impl Findings {
         let mut total = Tally::default();
         let mut survivors = Vec::new();
         for mutant in mutants {
-            let verdict = &self.outcome(mutant.id(), &mutant.plant(&self.root)?)?.verdict;
+            let planted = mutant.plant(&self.root)?;
+            let verdict = &self.outcome(mutant.id(), mutants::SOURCE, &planted)?.verdict;
             modules.entry(&mutant.file).or_default().count(verdict);
             total.count(verdict);
             if *verdict == Verdict::Survived {

@@ -32,7 +32,7 @@ pub enum Work {
     Burst(Burst),
     /// A stalled reader.
     Stalled(Stalled),
-    /// What ptfrag's bare path does at a pair.
+    /// What ptfrag does at a pair.
     Counts(Pair),
     /// A part of a pair.
     Part(Repeat),
@@ -43,7 +43,7 @@ pub enum Work {
 /// Work, and for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Job {
-    /// Who does it; counts and parts are always ptfrag's.
+    /// Who does it; only ptfrag is counted, and parts are always its.
     pub who: Who,
     /// On which blocks.
     pub geometry: Geometry,
@@ -80,7 +80,7 @@ impl Job {
             Work::Latency(latency) => Answer::Latencies(plain(who, geometry, latency)),
             Work::Burst(burst) => Answer::Returned(counted(who, geometry, burst)),
             Work::Stalled(stalled) => Answer::Course(counted(who, geometry, stalled)),
-            Work::Counts(pair) => Answer::Counts(counts(pair, geometry)),
+            Work::Counts(pair) => Answer::Counts(counts(who, pair, geometry)),
             Work::Part(part) => Answer::Timing(repeat(part)),
             Work::Able => Answer::Able(who.can(geometry)),
         }

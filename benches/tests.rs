@@ -160,7 +160,7 @@ fn parts_and_counts() {
     // with the block before: both its ends concern the list.
     let (order, sharing) = (Order::Fifo, Sharing::OneMm);
     let pair = Pair { order, live: 1, threads: 1, sharing, pairs: 1000 };
-    let counts = counts(pair, Geometry::G2x2048);
+    let counts = counts(Who::PtfragBare, pair, Geometry::G2x2048);
     assert!(counts.calls > 0.5 && counts.locks > counts.calls, "{counts:?}");
     assert_eq!((counts.contended, counts.try_failed), (0.0, 0.0));
     assert_eq!(counts.pages_out, counts.pages_home);

@@ -19,7 +19,9 @@ fn main() {
 fn contention(criterion: &mut Criterion) {
     for threads in [(1, OneMm), (2, OneMm), (2, TwoMms), (8, OneMm)] {
         for geometry in Geometry::ALL {
-            shared::pairs(criterion, Who::PtfragBare, "", geometry, threads);
+            for who in [Who::PtfragLocal, Who::PtfragLocalSection, Who::PtfragBare] {
+                shared::pairs(criterion, who, "", geometry, threads);
+            }
         }
         for who in [Who::Powerpc, Who::S390, Who::Mutex, Who::Floor] {
             for geometry in [Geometry::G16x256, Geometry::G2x2048] {

@@ -40,6 +40,14 @@ struct Pool<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> {
     mm: Mm<N, SIZE, E>,
 }
 
+impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> Bare<N, SIZE, PAGE, E> {
+    /// One of the mms, and its domain.
+    pub(super) fn pool(&self, nth: usize) -> (&Mm<N, SIZE, E>, &'static Domain) {
+        let pool = &self.pools[nth % self.pools.len()];
+        (&pool.mm, pool.domain)
+    }
+}
+
 fn region<const PAGE: usize>(sharing: Sharing) -> Region<PAGE> {
     let keep = if sharing == Sharing::Warm { usize::MAX } else { Region::<PAGE>::DEFAULT_KEEP };
     Region::with_keep(PAGES, keep).expect("address space for the pages")

@@ -6,6 +6,7 @@ mod epoch;
 mod floor;
 #[cfg(liburcu)]
 mod liburcu;
+pub mod local;
 mod mutex;
 mod pages;
 mod powerpc;
@@ -27,7 +28,11 @@ use crate::allocator::Allocator;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
-    /// ptfrag without a layer on top.
+    /// ptfrag with a handle on each thread.
+    PtfragLocal,
+    /// The same, with each retirement in a section.
+    PtfragLocalSection,
+    /// ptfrag without handles.
     PtfragBare,
     /// sdd with its own boxes.
     Sdd,
@@ -64,7 +69,13 @@ impl Who {
     /// Whether it has pools, so that two of them are something else than one.
     #[must_use]
     pub fn has_pools(self) -> bool {
-        matches!(self, Self::PtfragBare | Self::Powerpc | Self::S390 | Self::Mutex)
+        self.is_ptfrag() || matches!(self, Self::Powerpc | Self::S390 | Self::Mutex)
+    }
+
+    /// Whether it is ptfrag.
+    #[must_use]
+    pub fn is_ptfrag(self) -> bool {
+        matches!(self, Self::PtfragLocal | Self::PtfragLocalSection | Self::PtfragBare)
     }
 
     /// Whether it was built in and can do this geometry.
@@ -148,6 +159,12 @@ fn paged<V: Visit, const N: usize, const SIZE: usize, const PAGE: usize, const C
     visit: V,
 ) -> V::Out {
     match who {
+        Who::PtfragLocal => {
+            visit.visit::<local::Locals<N, SIZE, PAGE, false, Std<'static, PAGE>>>()
+        }
+        Who::PtfragLocalSection => {
+            visit.visit::<local::Locals<N, SIZE, PAGE, true, Std<'static, PAGE>>>()
+        }
         Who::PtfragBare => visit.visit::<bare::Bare<N, SIZE, PAGE, Std<'static, PAGE>>>(),
         Who::Sdd => visit.visit::<sdd::Sdd<SIZE, COUNT>>(),
         Who::CrossbeamEpoch => visit.visit::<epoch::Epoch<SIZE, COUNT>>(),

@@ -1,4 +1,4 @@
-//! How often the bare path does the dear things: counted, not timed.
+//! How often ptfrag does the dear things: counted, not timed.
 //!
 //! ptfrag's own parts are wrapped: a lock, an RCU and a page source that count on each thread.
 
@@ -15,7 +15,11 @@ use ptfrag::{
 use serde::{Deserialize, Serialize};
 
 use super::pair::Pair;
-use crate::who::{Geometry, Visit, bare};
+use crate::who::{
+    Geometry, Visit, Who,
+    bare::{Bare, Parts},
+    local::Locals,
+};
 
 /// What is counted.
 #[derive(Clone, Copy)]
@@ -156,7 +160,7 @@ impl<const PAGE: usize> Embed for Counting<PAGE> {
     type Hooks = ();
 }
 
-impl<const PAGE: usize> bare::Parts<PAGE> for Counting<PAGE> {
+impl<const PAGE: usize> Parts<PAGE> for Counting<PAGE> {
     fn mm<const N: usize, const SIZE: usize>(
         domain: &'static Domain,
         region: Region<PAGE>,
@@ -184,15 +188,27 @@ pub struct Counts {
     pub pages_home: f64,
 }
 
-/// Counts what the bare path does at a pair.
-#[must_use]
-pub fn counts(pair: Pair, geometry: Geometry) -> Counts {
-    match geometry {
-        Geometry::G16x256 => pair.visit::<bare::Bare<16, 256, 4096, Counting<4096>>>(),
-        Geometry::G16x4096 => pair.visit::<bare::Bare<16, 4096, 65536, Counting<65536>>>(),
-        Geometry::G4x1024 => pair.visit::<bare::Bare<4, 1024, 4096, Counting<4096>>>(),
-        Geometry::G2x2048 => pair.visit::<bare::Bare<2, 2048, 4096, Counting<4096>>>(),
+fn run<const N: usize, const SIZE: usize, const PAGE: usize>(who: Who, pair: Pair) {
+    match who {
+        Who::PtfragLocal => pair.visit::<Locals<N, SIZE, PAGE, false, Counting<PAGE>>>(),
+        Who::PtfragLocalSection => pair.visit::<Locals<N, SIZE, PAGE, true, Counting<PAGE>>>(),
+        Who::PtfragBare => pair.visit::<Bare<N, SIZE, PAGE, Counting<PAGE>>>(),
+        _ => panic!("only ptfrag's events are counted"),
     };
+}
+
+/// Counts what ptfrag does at a pair.
+///
+/// # Panics
+/// When it is not ptfrag.
+#[must_use]
+pub fn counts(who: Who, pair: Pair, geometry: Geometry) -> Counts {
+    match geometry {
+        Geometry::G16x256 => run::<16, 256, 4096>(who, pair),
+        Geometry::G16x4096 => run::<16, 4096, 65536>(who, pair),
+        Geometry::G4x1024 => run::<4, 1024, 4096>(who, pair),
+        Geometry::G2x2048 => run::<2, 2048, 4096>(who, pair),
+    }
     MINE.with(Tally::flush);
     // The quarter that warms up counts too.
     let pairs = (pair.pairs / 4 + pair.pairs) * pair.threads as u64;

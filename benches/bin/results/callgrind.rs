@@ -35,7 +35,7 @@ pub(crate) struct Instructions {
     pub(crate) per_pair: Option<f64>,
 }
 
-/// Instructions per pair of ours, by the source files that they were compiled from.
+/// Instructions per pair of the bare path, by the source files that they were compiled from.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sources {
     pub(crate) geometry: Geometry,
@@ -69,7 +69,7 @@ pub(crate) fn instructions(runner: &mut Runner, effort: Effort) -> Vec<Instructi
     all
 }
 
-/// Counts ours, by source file.
+/// Counts the bare path, by source file.
 pub(crate) fn sources(runner: &mut Runner, effort: Effort) -> Vec<Sources> {
     if !available(runner) {
         return Vec::new();
@@ -79,7 +79,7 @@ pub(crate) fn sources(runner: &mut Runner, effort: Effort) -> Vec<Sources> {
         .iter()
         .filter_map(|&cell| {
             let (geometry, order, live) = cell;
-            let files = difference(runner, Row::OURS, cell)?;
+            let files = difference(runner, Row::BARE, cell)?;
             Some(Sources { geometry, order, live, files })
         })
         .collect()

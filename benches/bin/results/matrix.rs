@@ -52,7 +52,7 @@ pub(crate) const ORDERS: [(Order, usize); 5] = [
 pub(crate) const THREADS: [(usize, Sharing); 4] =
     [(1, Sharing::OneMm), (2, Sharing::OneMm), (2, Sharing::TwoMms), (8, Sharing::OneMm)];
 
-/// What ours is measured at for the profile.
+/// What the bare path is measured at for the profile.
 pub(crate) const SHARES: [(usize, Sharing); 7] = [
     (1, Sharing::OneMm),
     (1, Sharing::Warm),
@@ -120,14 +120,14 @@ pub(crate) fn pairs(runner: &mut Runner, effort: Effort) -> Vec<Samples> {
     all
 }
 
-/// Measures ours with two threads that share less and less, for the profile.
+/// Measures the bare path with two threads that share less and less, for the profile.
 pub(crate) fn sharing(runner: &mut Runner, effort: Effort) -> Vec<Samples> {
     let mut all = Vec::new();
     for geometry in [Geometry::G16x256, Geometry::G2x2048] {
         for (order, live) in [(Order::Fifo, 64), (Order::Random, 64)] {
             for (threads, sharing) in SHARES {
                 let cell = Cell { geometry, order, live, threads, sharing };
-                all.push(Samples::new(Row::OURS, cell));
+                all.push(Samples::new(Row::BARE, cell));
             }
         }
     }

@@ -27,6 +27,8 @@ type Drawn = Result<(), Box<dyn Error>>;
 /// A row's colour: one for each who, paler under glibc where there are two.
 fn colour(row: Row) -> RGBAColor {
     let colour = match row.who {
+        Who::PtfragLocal => RGBColor(200, 0, 0),
+        Who::PtfragLocalSection => RGBColor(240, 120, 130),
         Who::PtfragBare => RGBColor(0, 0, 0),
         Who::Sdd => RGBColor(0, 114, 178),
         Who::CrossbeamEpoch => RGBColor(213, 94, 0),

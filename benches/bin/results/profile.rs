@@ -39,7 +39,7 @@ pub(crate) fn parts(runner: &mut Runner, effort: Effort) -> Vec<PartSamples> {
     for _ in 0..rounds {
         for PartSamples { part, threads, ns } in &mut all {
             let work = Work::Part(Repeat { part: *part, threads: *threads, times });
-            ns.push(match runner.row(Row::OURS, Geometry::G16x256, work) {
+            ns.push(match runner.row(Row::BARE, Geometry::G16x256, work) {
                 Some(Answer::Timing(timing)) => {
                     Some(hundredths(timing.run.as_nanos() as f64 / times as f64))
                 }
@@ -70,7 +70,7 @@ pub(crate) fn counts(runner: &mut Runner, effort: Effort) -> Vec<Counted> {
         for (order, live) in [(Order::Fifo, 64), (Order::Random, 64), (Order::Random, 1024)] {
             for threads in [1, 2] {
                 let pair = Pair { order, live, threads, sharing: Sharing::OneMm, pairs };
-                let counts = match runner.row(Row::OURS, geometry, Work::Counts(pair)) {
+                let counts = match runner.row(Row::BARE, geometry, Work::Counts(pair)) {
                     Some(Answer::Counts(counts)) => Some(counts),
                     _ => None,
                 };

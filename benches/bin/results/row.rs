@@ -20,9 +20,13 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) const OURS: Self = Self { who: Who::PtfragBare, malloc: Malloc::Glibc };
+    /// Ours, with a handle on each thread.
+    pub(crate) const OURS: Self = Self { who: Who::PtfragLocal, malloc: Malloc::Glibc };
 
-    const ALL: [Self; 12] = {
+    /// Ours without handles.
+    pub(crate) const BARE: Self = Self { who: Who::PtfragBare, malloc: Malloc::Glibc };
+
+    const ALL: [Self; 14] = {
         const fn row(who: Who) -> Row {
             Row { who, malloc: Malloc::Glibc }
         }
@@ -31,6 +35,8 @@ impl Row {
         }
         [
             Self::OURS,
+            row(Who::PtfragLocalSection),
+            Self::BARE,
             mimalloc(Who::Sdd),
             row(Who::Sdd),
             mimalloc(Who::CrossbeamEpoch),

@@ -119,7 +119,7 @@ pub(crate) fn standing(all: &[Samples]) -> String {
     let mut header = vec!["blocks", "threads"];
     header.extend(orders.iter().map(String::as_str));
     format!(
-        "ptfrag-bare is cheaper than every peer in {won} of {cells} cells (bold).\n\n{}",
+        "ptfrag-local is cheaper than every peer in {won} of {cells} cells (bold).\n\n{}",
         table(&header, rows)
     )
 }
@@ -154,7 +154,7 @@ pub(crate) fn pairs(all: &[Samples]) -> String {
     text
 }
 
-/// What two threads of ours cost as they share less and less.
+/// What two threads of the bare path cost as they share less and less.
 pub(crate) fn sharing(all: &[Samples]) -> String {
     let rows = all.chunks(SHARES.len()).map(|cells| {
         let cell = cells[0].cell;
@@ -254,7 +254,7 @@ pub(crate) fn instructions(all: &[Instructions]) -> String {
     table(&header, rows)
 }
 
-/// Instructions per pair of ours, by what they are for.
+/// Instructions per pair of the bare path, by what they are for.
 pub(crate) fn sources(all: &[Sources]) -> String {
     if all.is_empty() {
         return "valgrind is not installed: not counted.\n".to_owned();

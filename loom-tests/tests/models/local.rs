@@ -433,3 +433,29 @@ fn kept_page_against_a_taker() {
         drop(mm.end());
     });
 }
+
+/// A kept page is let go while another thread runs the grace periods that release it.
+///
+/// ```text
+/// setup   page F = {0, 1} listed, kept
+/// shrinker                        other
+/// lock; CAS DRAIN; unlink; unlock grace period: nothing queued, or release
+/// call                            grace period
+/// ```
+///
+/// Rule 6. Two threads, exhaustive. Fails with a race on the node when the call is queued before the
+/// unlink.
+#[test]
+fn kept_page_against_its_callback() {
+    explore::<128>(2, 1, || {
+        let mm: Shared<Mm2> = Shared::new(mm().keeping(1));
+        give_back(take(&mm, 0).unwrap());
+        let other = spawn(|| {
+            try_grace_period();
+            try_grace_period();
+        });
+        mm.shrink();
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}

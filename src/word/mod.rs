@@ -8,7 +8,7 @@
 use crate::mask::Mask;
 
 mod display;
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
 const FREE: u32 = 0;

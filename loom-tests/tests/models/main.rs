@@ -6,7 +6,9 @@
 mod calls;
 mod domain;
 mod drain;
+mod ends;
 mod exit;
+mod keeping;
 mod local;
 mod lock;
 mod orderings;

@@ -57,7 +57,9 @@ fn publish_against_publish() {
         let slot = Shared::new(mm.slot());
         let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         // Both end in retirement, whoever comes first.
-        [a.as_ptr(), b.as_ptr()].map(|addr| Stage::with(|stage| stage.retired(addr)));
+        for addr in [a.as_ptr(), b.as_ptr()] {
+            Stage::with(|stage| stage.retired(addr));
+        }
         retire(c);
         let first = spawn(move || {
             write(a.as_ptr());

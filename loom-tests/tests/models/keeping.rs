@@ -1,0 +1,79 @@
+//! Empty pages that an mm keeps (rules 1, 6 and 12).
+
+use crate::support::*;
+
+/// An mm that keeps empty pages is closed while the last fragment of one comes back, and while
+/// another thread shrinks it: the page goes home once.
+///
+/// ```text
+/// setup   page F = {1} listed, 0 used; the mm keeps a page
+/// giver                           closer
+/// CAS F = {0, 1}, listed          shrink: lock; DRAIN; unlink; call
+/// or (closed) DRAIN, call         close: lock; unlink; CAS: unlisted, or DRAIN and a call
+/// ```
+///
+/// Rules 1, 6 and 12. Two threads, exhaustive. Fails with a lost page when a give-back that finds
+/// the page off the list leaves it there all free, and when the close does not drain what is kept.
+#[test]
+fn kept_page_against_close() {
+    explore::<128>(2, 1, || {
+        let mm: Shared<Mm2> = Shared::new(mm().keeping(1));
+        let last = take(&mm, 0).unwrap();
+        let other = spawn(move || give_back(last));
+        mm.shrink();
+        mm.close();
+        try_grace_period();
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}
+
+/// A taker takes from a kept page while another thread shrinks the mm.
+///
+/// ```text
+/// setup   page F = {0, 1} listed, kept
+/// taker                           shrinker
+/// enter; CAS F = {1}; leave       lock; CAS DRAIN; unlink; unlock; call
+/// or from the source              grace period: release
+/// ```
+///
+/// Rules 1 and 6. Two threads, exhaustive. Fails with another mm's or a used fragment when the
+/// shrinker unlinks and drains a page from which something was taken meanwhile.
+#[test]
+fn kept_page_against_a_taker() {
+    explore::<128>(2, 2, || {
+        let mm: Shared<Mm2> = Shared::new(mm().keeping(1));
+        give_back(take(&mm, 0).unwrap());
+        let other = spawn(move || take(&mm, 0));
+        mm.shrink();
+        try_grace_period();
+        other.join().unwrap().into_iter().for_each(retire);
+        drop(mm.end());
+    });
+}
+
+/// A kept page is let go while another thread runs the grace periods that release it.
+///
+/// ```text
+/// setup   page F = {0, 1} listed, kept
+/// shrinker                        other
+/// lock; CAS DRAIN; unlink; unlock grace period: nothing queued, or release
+/// call                            grace period
+/// ```
+///
+/// Rule 6. Two threads, exhaustive. Fails with a race on the node when the call is queued before the
+/// unlink.
+#[test]
+fn kept_page_against_its_callback() {
+    explore::<128>(2, 1, || {
+        let mm: Shared<Mm2> = Shared::new(mm().keeping(1));
+        give_back(take(&mm, 0).unwrap());
+        let other = spawn(|| {
+            try_grace_period();
+            try_grace_period();
+        });
+        mm.shrink();
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}

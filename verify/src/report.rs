@@ -40,9 +40,8 @@ impl Findings {
         Ok(Self { root: root.to_owned(), source, store, reasons })
     }
 
-    fn outcome(&self, id: &str, source: u64, planted: &Planted) -> Result<&Outcome, String> {
-        let known = self.store.get(&tree::key(source, planted));
-        known.ok_or_else(|| format!("{id}: not hunted yet in this state of the source"))
+    fn outcome(&self, source: u64, planted: &Planted) -> Option<&Outcome> {
+        self.store.get(&tree::key(source, planted))
     }
 
     /// The faults written by hand. Each must be caught by the test that is named for it, or be one
@@ -59,7 +58,10 @@ impl Findings {
             let (mut caught, mut all) = (0, 0);
             for fault in faults.iter().filter(|fault| fault.kind == kind) {
                 let planted = plant::plant(&self.root, &fault.edits)?;
-                let verdict = &self.outcome(&fault.id, self.source, &planted)?.verdict;
+                let known = self.outcome(self.source, &planted);
+                let missing =
+                    || format!("{}: not hunted yet in this state of the source", fault.id);
+                let verdict = &known.ok_or_else(missing)?.verdict;
                 all += 1;
                 caught += usize::from(matches!(verdict, Verdict::Killed { .. }));
                 let by = match (verdict, &fault.equivalent) {
@@ -85,9 +87,13 @@ impl Findings {
         let mut modules: BTreeMap<&str, Tally> = BTreeMap::new();
         let mut total = Tally::default();
         let mut survivors = Vec::new();
+        let mut waiting = 0;
         for mutant in mutants {
             let planted = mutant.plant(&self.root)?;
-            let verdict = &self.outcome(mutant.id(), mutants::SOURCE, &planted)?.verdict;
+            let Some(Outcome { verdict, .. }) = self.outcome(mutants::SOURCE, &planted) else {
+                waiting += 1;
+                continue;
+            };
             modules.entry(&mutant.file).or_default().count(verdict);
             total.count(verdict);
             if *verdict == Verdict::Survived {
@@ -95,12 +101,17 @@ impl Findings {
             }
         }
         let nets = Net::ALL.map(Net::name);
+        if waiting > 0 {
+            part.problems
+                .push(format!("{waiting} of {} mutants are not hunted yet", mutants.len()));
+        }
         let _ = write!(
             part.text,
             "## What cargo-mutants makes\n\n\
-             {} of {} viable mutants are caught ({:.1} %), {} of them by a timeout; {} do not \
+             Of {} mutants {waiting} have not been planted yet. {} of {} viable mutants are caught ({:.1} %), {} of them by a timeout; {} do not \
              compile. A mutant is planted until the first net catches it, from left to right.\n\n\
              | module | viable | {} | timeouts | survivors |\n| --- | --- {}| --- | --- |\n",
+            mutants.len(),
             total.killed(),
             total.viable(),
             100.0 * total.killed() as f64 / total.viable().max(1) as f64,

@@ -7,7 +7,7 @@ use ptfrag_benches::{
 };
 
 use crate::{
-    callgrind::Instructions,
+    callgrind::{CELLS, Instructions},
     matrix::{ORDERS, Samples},
     report::Everything,
     row::{Malloc, Row},
@@ -154,17 +154,19 @@ fn rare_retirements(all: &[Series<Latencies>]) -> impl Iterator<Item = Vec<Strin
 
 /// Counted once only, as nothing wanders.
 fn instructions(all: &[Instructions]) -> impl Iterator<Item = Vec<String>> + '_ {
-    [Order::Fifo, Order::Random].into_iter().filter_map(move |order| {
-        let geometry = Geometry::G16x256;
+    let cells = CELLS.into_iter().filter(|cell| cell.0 == Geometry::G16x256);
+    cells.filter_map(move |(geometry, order, live)| {
         let of = |row| {
-            let found = |i: &&Instructions| (i.row, i.geometry, i.order) == (row, geometry, order);
+            let found = |i: &&Instructions| {
+                (i.row, i.geometry, i.order, i.live) == (row, geometry, order, live)
+            };
             all.iter().find(found)?.per_pair
         };
         let ours = of(Row::OURS)?;
         let best = peers(geometry).filter_map(|row| Some((row, of(row)?)));
         let (row, theirs) = best.min_by(|a, b| a.1.total_cmp(&b.1))?;
         Some(vec![
-            format!("instructions of a pair, {geometry}, 1 thread, {order}"),
+            format!("instructions of a pair, {geometry}, 1 thread, {}", order_name(order, live)),
             digits(ours),
             row.to_string(),
             digits(theirs),

@@ -8,13 +8,13 @@ use super::bare::{Bare, Parts};
 use crate::allocator::{Allocator, Handle, Holding, Setup};
 
 /// Retirements between two polls of a handle that enters no section.
-const POLL: u32 = 32;
+const POLL: u32 = 64;
 
 /// The bare path's pools, used through a handle on each thread.
 ///
 /// A handle needs no section to retire: whoever unlinks blocks under a lock of its own, as page
 /// tables are, enters none. Such a thread has to let callbacks run by itself: it
-/// [polls](Domain::poll) at every 32nd retirement. With `SECTION` each retirement stands in a
+/// [polls](Domain::poll) at every 64th retirement. With `SECTION` each retirement stands in a
 /// section, as everybody else's does, and leaving it runs callbacks now and then.
 #[derive(Debug)]
 pub struct Locals<

@@ -4,6 +4,7 @@
 //! whatever else happens on the machine falls on all of them alike.
 
 mod callgrind;
+mod glance;
 mod machine;
 mod matrix;
 mod plots;

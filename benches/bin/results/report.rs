@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     callgrind::{Instructions, Sources},
+    glance::glance,
     machine::Machine,
     matrix::Samples,
     plots,
@@ -71,6 +72,7 @@ impl Everything {
         let fill = [
             ("quick", self.warning()),
             ("machine", self.machine()),
+            ("glance", glance(self)),
             ("standing", tables::standing(&self.pairs)),
             ("pairs", tables::pairs(&self.pairs)),
             ("crossing", by_geometry("ns per block", &self.cross, |&ns| ns)),

@@ -45,14 +45,15 @@ pub(crate) fn spread(summary: Option<Summary>) -> String {
 }
 
 /// A column's name.
-fn order_name(order: Order, live: usize) -> String {
+pub(crate) fn order_name(order: Order, live: usize) -> String {
     match live {
         1 => "live 1".to_owned(),
         _ => format!("{order}, live {live}"),
     }
 }
 
-fn threads_name(threads: usize, sharing: Sharing) -> String {
+/// The name of so many threads.
+pub(crate) fn threads_name(threads: usize, sharing: Sharing) -> String {
     match (threads, sharing) {
         (1, _) => "1 thread".to_owned(),
         (n, Sharing::OneMm) if n > crate::matrix::cores() => {
@@ -63,7 +64,8 @@ fn threads_name(threads: usize, sharing: Sharing) -> String {
     }
 }
 
-fn find(
+/// What a row took in a cell.
+pub(crate) fn find(
     all: &[Samples],
     row: Row,
     geometry: Geometry,

@@ -90,15 +90,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
         self.addr
     }
 
-    /// Whether it is a fragment of the mm with this head.
-    #[inline]
-    pub(crate) fn is_of(&self, head: NonNull<MmHead<FRAGS, SIZE, E>>) -> bool {
-        // SAFETY: descriptors are type-stable.
-        let desc = unsafe { self.page.as_ref() };
-        // SAFETY: a used fragment keeps its page out.
-        ptr::addr_eq(unsafe { desc.mm() }, head.as_ptr())
-    }
-
     /// Lets the token go; the fragment stays used until the pointer is handed to
     /// [`Mm::retire_raw`](crate::Mm::retire_raw) or [`Mm::from_raw`](crate::Mm::from_raw).
     #[must_use = "the fragment leaks unless the pointer is retired or turned back into a token"]
@@ -111,9 +102,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     /// most one [`Rcu::call`](crate::Rcu::call); never the lock, never an allocation.
     #[inline]
     pub fn retire(self) {
-        let pieces = ManuallyDrop::new(self).pieces();
-        // SAFETY: the token owned the fragment.
-        unsafe { free::retire::<FRAGS, SIZE, E>(pieces) };
+        drop(Shown::new(self));
     }
 
     /// Frees the fragment at once, as dropping it does: for one that no reader has seen. Takes the
@@ -173,6 +162,43 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> DerefMut for Frag<FRAGS, S
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Frag<FRAGS, SIZE, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frag({:p})", self.addr)
+    }
+}
+
+/// A fragment that readers may still see. Dropped, also by a panic, it is retired and not given back
+/// as a token is.
+pub(crate) struct Shown<const FRAGS: usize, const SIZE: usize, E: Embed>(
+    ManuallyDrop<Frag<FRAGS, SIZE, E>>,
+);
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Shown<FRAGS, SIZE, E> {
+    #[inline]
+    pub(crate) fn new(frag: Frag<FRAGS, SIZE, E>) -> Self {
+        Self(ManuallyDrop::new(frag))
+    }
+
+    /// Whether it is a fragment of the mm with this head.
+    #[inline]
+    pub(crate) fn is_of(&self, head: NonNull<MmHead<FRAGS, SIZE, E>>) -> bool {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { self.0.page.as_ref() };
+        // SAFETY: a used fragment keeps its page out.
+        ptr::addr_eq(unsafe { desc.mm() }, head.as_ptr())
+    }
+
+    /// The token, for somebody who keeps it until a grace period is over.
+    #[inline]
+    pub(crate) fn keep(self) -> ManuallyDrop<Frag<FRAGS, SIZE, E>> {
+        let Frag { addr, page, mm } = *ManuallyDrop::new(self).0;
+        ManuallyDrop::new(Frag { addr, page, mm })
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Shown<FRAGS, SIZE, E> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the token owned the fragment.
+        unsafe { free::retire::<FRAGS, SIZE, E>(self.0.pieces()) };
     }
 }
 

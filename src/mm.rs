@@ -111,7 +111,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     }
 
     /// Sends the empty pages home that the mm [keeps](Self::keeping), and says how many there were.
-    /// Takes the lock, for 16 of them at a time.
+    /// Takes the lock for 16 of them at a time, and looks for them from the front of the list, at
+    /// every page that stands before them.
     pub fn shrink(&self) -> usize {
         self.head().shrink()
     }
@@ -157,6 +158,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     #[must_use]
     pub fn local(&self) -> Local<FRAGS, SIZE, E> {
         use alloc::boxed::Box;
+        self.pin_handle();
         let place = Box::into_raw(Box::<LocalPart<FRAGS, SIZE, E>>::new_uninit());
         // SAFETY: a box is not null.
         let place = unsafe { NonNull::new_unchecked(place) };
@@ -165,8 +167,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
             // SAFETY: the box that was let go above, its content dropped.
             drop(unsafe { Box::from_raw(place.as_ptr()) });
         };
-        // SAFETY: the box is ours, and stays allocated until it is disposed of.
-        unsafe { self.local_at(place, free_box) }
+        // SAFETY: the box is ours, and stays allocated until it is disposed of; pinned above.
+        unsafe { Local::new(self.head, place, free_box) }
     }
 
     /// A handle for one thread, its part at `place`.
@@ -176,7 +178,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// does not wait.
     ///
     /// # Panics
-    /// As [`local`](Self::local).
+    /// As [`local`](Self::local); the place stays the caller's then.
     ///
     /// # Safety
     /// `place` is aligned, writable, and nobody else's until `dispose` is called.
@@ -186,7 +188,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         place: NonNull<MaybeUninit<LocalPart<FRAGS, SIZE, E>>>,
         dispose: unsafe fn(NonNull<LocalPart<FRAGS, SIZE, E>>),
     ) -> Local<FRAGS, SIZE, E> {
-        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
+        self.pin_handle();
         // SAFETY: the pin is the handle's; the rest is the caller's promise.
         unsafe { Local::new(self.head, place, dispose) }
     }
@@ -197,9 +199,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// With 2^31 handles of one mm, which only leaked slots can reach.
     #[must_use]
     pub fn slot(&self) -> Slot<FRAGS, SIZE, E> {
-        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
+        self.pin_handle();
         // SAFETY: the pin is the slot's.
         unsafe { Slot::new(self.head) }
+    }
+
+    /// Pins the head for a handle that is going to be made.
+    fn pin_handle(&self) {
+        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
     }
 
     /// Pages that are out of the source for this mm, the ones that wait for a grace period

@@ -65,11 +65,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 continue;
             }
             let Some(place) = room.next() else { return Ok(false) };
-            // Who takes a fragment at this moment keeps the page.
-            if install(word, now, listed.close()).is_ok() {
-                // SAFETY: checked above; a draining page's host is nobody's.
-                unsafe { self.list().unlink(&self.source, page, listed) };
-                *place = Some(page);
+            // Who takes a fragment at this moment keeps the page; a weak exchange that fails for
+            // nothing is made again.
+            while word.load(Ordering::Relaxed) == now {
+                if install(word, now, listed.close()).is_ok() {
+                    // SAFETY: checked above; a draining page's host is nobody's.
+                    unsafe { self.list().unlink(&self.source, page, listed) };
+                    *place = Some(page);
+                    break;
+                }
             }
         }
         Ok(true)

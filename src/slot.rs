@@ -7,7 +7,7 @@ use core::{
 
 use crate::{
     embed::Embed,
-    frag::Frag,
+    frag::{Frag, Shown},
     head::{MmHead, Pin},
     rcu::Rcu,
     source::PageSource,
@@ -63,13 +63,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     /// When `frag` belongs to another mm; it is given back there.
     #[inline]
     pub fn publish(&self, frag: Frag<FRAGS, SIZE, E>) {
-        self.replace(Some(frag)).into_iter().for_each(Frag::retire);
+        drop(self.replace(Some(frag)));
     }
 
     /// Shows readers nothing any more, and retires what they saw before.
     #[inline]
     pub fn clear(&self) {
-        self.replace(None).into_iter().for_each(Frag::retire);
+        drop(self.replace(None));
     }
 
     /// What is published now. It stays readable until `guard` is dropped, even if it is retired
@@ -92,13 +92,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
         Some(unsafe { frag.cast().as_ref() })
     }
 
-    /// Shows readers `frag` or nothing, and answers with what they saw before. That is only good to
-    /// be retired, since there may still be readers.
+    /// Shows readers `frag` or nothing, and answers with what they saw before.
     #[inline]
     pub(crate) fn replace(
         &self,
         frag: Option<Frag<FRAGS, SIZE, E>>,
-    ) -> Option<Frag<FRAGS, SIZE, E>> {
+    ) -> Option<Shown<FRAGS, SIZE, E>> {
         if let Some(frag) = &frag {
             // SAFETY: the token keeps its fragment used.
             unsafe { self.head().check_owner(&frag.pieces()) };
@@ -111,7 +110,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
             unreachable!("a published fragment lies in its source")
         };
         // SAFETY: the slot owned the fragment, and no reader finds it here any more.
-        Some(unsafe { Frag::at(page, old) })
+        Some(Shown::new(unsafe { Frag::at(page, old) }))
     }
 }
 

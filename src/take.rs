@@ -30,7 +30,7 @@ fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(
     word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 
-/// What the list gave a handle that owns pages.
+/// What the list gave a per-thread handle.
 enum Claimed {
     Page(NonNull<PageDesc>, Mask),
     Empty,
@@ -164,7 +164,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
     }
 
-    /// Takes all that is free on the list's first page, for a handle that will own it.
+    /// Takes all that is free on the list's first page.
     fn claim_listed(&self) -> Claimed {
         self.lock();
         // SAFETY: under the lock.
@@ -230,7 +230,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             Claimed::Closed => return Err(AllocError),
         }
         // SAFETY: passed on to the caller.
-        match unsafe { Self::fetch(head, Word::fresh()) } {
+        match unsafe { Self::fetch(head) } {
             Ok((page, _)) => Ok((page, Word::<FRAGS>::ALL)),
             Err(error) => match this.claim_listed() {
                 Claimed::Page(page, mask) => Ok((page, mask)),
@@ -245,7 +245,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// As for [`take`](Self::take).
     unsafe fn take_fresh(head: NonNull<Self>) -> Result<Taken, AllocError> {
         // SAFETY: passed on to the caller.
-        let (page, addr) = unsafe { Self::fetch(head, Word::fresh()) }?;
+        let (page, addr) = unsafe { Self::fetch(head) }?;
         let index = 0;
         let mask = Word::<FRAGS>::ALL - Mask::single(index);
         // SAFETY: all fragments are ours, unseen, and one stays ours.
@@ -257,10 +257,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ///
     /// # Safety
     /// As for [`take`](Self::take).
-    unsafe fn fetch(
-        head: NonNull<Self>,
-        fresh: Word<FRAGS>,
-    ) -> Result<(NonNull<PageDesc>, NonNull<u8>), AllocError> {
+    unsafe fn fetch(head: NonNull<Self>) -> Result<(NonNull<PageDesc>, NonNull<u8>), AllocError> {
         // SAFETY: the caller's pin keeps the head.
         let this = unsafe { head.as_ref() };
         let fetched = Fetched::from(this)?;
@@ -274,7 +271,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { desc.set_mm(head.as_ptr().cast()) };
         // Relaxed: others get to the page through the list or through a fragment, and both ways
         // are ordered.
-        desc.word.store(fresh.bits(), Ordering::Relaxed);
+        desc.word.store(Word::<FRAGS>::fresh().bits(), Ordering::Relaxed);
         mem::forget(fetched);
         Ok((page, addr))
     }

@@ -371,3 +371,73 @@ fn the_hook_runs_in_the_callback() {
     rcu.run_down();
     assert_eq!(HOOKED.load(Ordering::Relaxed), 17);
 }
+
+/// RCU whose next call panics when it is told to.
+#[derive(Clone, Copy)]
+struct Grumpy(Manual);
+
+static ARMED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: as `Manual`, but for calls that never happen.
+unsafe impl Rcu for Grumpy {
+    type Guard = <Manual as Rcu>::Guard;
+
+    fn read(self) -> Self::Guard {
+        self.0.read()
+    }
+
+    fn covers(self, guard: &Self::Guard) -> bool {
+        self.0.covers(guard)
+    }
+
+    unsafe fn call(self, head: NonNull<ptfrag::RcuHead>, func: ptfrag::RcuFn) {
+        assert_eq!(ARMED.swap(0, Ordering::Relaxed), 0, "no call today");
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.call(head, func) };
+    }
+}
+
+struct Grumbling;
+
+impl Embed for Grumbling {
+    type Rcu = Grumpy;
+    type Source = Region<4096>;
+    type Lock = SpinLock;
+    type Hooks = ();
+}
+
+/// A panic inside a retirement does not free at once what readers may still see.
+#[test]
+fn a_panic_inside_a_retirement() {
+    let (rcu, region) = (Manual::new(), Region::new(100).unwrap());
+    let mm = Mm::<16, 256, Grumbling>::new_in(Grumpy(rcu), region, ());
+    let mut local = mm.local();
+    let mut frags: Vec<_> = (0..17).map(|_| local.alloc().unwrap()).collect();
+    let last = frags.pop().unwrap();
+    let addr = last.as_ptr();
+    frags.into_iter().for_each(|frag| local.retire(frag));
+    ARMED.store(1, Ordering::Relaxed);
+    // This one makes the call for those before it.
+    assert!(catch_unwind(AssertUnwindSafe(|| local.retire(last))).is_err());
+    let word = mm.page_word(addr).unwrap();
+    let index = addr.addr().get() % 4096 / 256;
+    assert!(word.pending().iter().any(|at| at == index), "{word}");
+}
+
+/// Large fragments, of which a handle holds few: it goes on making calls when it is full.
+#[test]
+fn large_fragments() {
+    let bench = Bench::<4, 16384, 65536>::new(400);
+    let mut local = bench.mm().local();
+    let out = take(&mut local, 1000);
+    assert_eq!(Handle::<4, 16384, 65536>::HOLDS, 64);
+    let before = bench.rcu.calls();
+    for _ in 0..2000 {
+        let frag = take(&mut local, 1).pop().unwrap();
+        local.retire(frag);
+        bench.rcu.grace_period();
+    }
+    assert!(bench.rcu.calls() - before < 500, "{} calls", bench.rcu.calls() - before);
+    drop((out, local));
+    bench.expect_home();
+}

@@ -20,8 +20,15 @@ use self::{
     ring::ROOM,
 };
 use crate::{
-    embed::Embed, frag::Frag, head::MmHead, mask::Mask, page::PageDesc, pieces::Pieces, slot::Slot,
-    source::AllocError, sync::Ordering,
+    embed::Embed,
+    frag::{Frag, Shown},
+    head::MmHead,
+    mask::Mask,
+    page::PageDesc,
+    pieces::Pieces,
+    slot::Slot,
+    source::AllocError,
+    sync::Ordering,
 };
 
 /// The fewest and the most retired fragments for which a handle makes a call.
@@ -48,13 +55,15 @@ struct Claim {
 /// # What it holds
 /// - At most one page's free fragments, claimed and not handed out yet.
 /// - At most [`HOLDS`](Self::HOLDS) retired ones, which wait to be enough for a call, or for the
-///   grace period of the one that is in flight, or are ready to be handed out again. A call is made
-///   for 16 to 128 of them, a quarter of what is out, or when there is nothing else to hand out.
-///   When there is no room, or the thread has handed out less than it retires, fragments are
-///   retired without the handle.
+///   grace period of the one that is in flight, or are ready to be handed out again. It makes a call
+///   when about a quarter of what is out has been retired (16 at least, 128 are enough), or there is
+///   nothing else to hand out, and that serves all that has gathered. What the thread retires beyond
+///   what it lately handed out is retired without the handle, and what does not fit as well.
 ///
-/// Nobody else can get these, so a handle that is idle for long had better be
-/// [flushed](Self::flush). One that is dropped, also by a panic, keeps nothing.
+/// Nobody else can get these, their pages do not go home, and the hook is not called for what has
+/// not been sent for: a handle of which nothing is heard keeps up to `HOLDS` pages in use. So one
+/// that is going to be idle had better be [flushed](Self::flush), and nobody else can do that. One
+/// that is dropped, also by a panic, keeps nothing; one that is leaked keeps it all.
 ///
 /// ```
 /// # use ptfrag::{Mm, OwnedDomain, Region};
@@ -181,15 +190,20 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     }
 
     /// Has a fragment freed after a grace period, most likely to be handed out by this handle
-    /// again. Never waits, takes no lock, and makes a call now and then. A fragment of another mm
-    /// is retired there, without the handle.
+    /// again. Never waits: it makes a call now and then, and at most tries the lock. A fragment of
+    /// another mm is retired there, without the handle.
     #[inline]
     pub fn retire(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+        self.keep(Shown::new(frag));
+    }
+
+    #[inline]
+    fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
         if !frag.is_of(self.head) || (self.end == self.due && !self.turn()) {
-            return frag.retire();
+            return drop(frag);
         }
         // SAFETY: the place is empty, since the ring is not full.
-        unsafe { self.part().ring.put(self.end, frag) };
+        unsafe { self.part().ring.put(self.end, frag.keep()) };
         self.end = self.end.wrapping_add(1);
     }
 
@@ -213,13 +227,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// As [`Slot::publish`].
     #[inline]
     pub fn publish(&mut self, slot: &Slot<FRAGS, SIZE, E>, frag: Frag<FRAGS, SIZE, E>) {
-        slot.replace(Some(frag)).into_iter().for_each(|old| self.retire(old));
+        slot.replace(Some(frag)).into_iter().for_each(|old| self.keep(old));
     }
 
     /// [`Slot::clear`], with what readers saw before retired through the handle.
     #[inline]
     pub fn clear(&mut self, slot: &Slot<FRAGS, SIZE, E>) {
-        slot.replace(None).into_iter().for_each(|old| self.retire(old));
+        slot.replace(None).into_iter().for_each(|old| self.keep(old));
     }
 
     /// Lets go of all that the handle holds; it stays usable. What waits for a grace period goes
@@ -247,7 +261,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Local<FRAGS, SIZE
             match self.part().state.swap(GONE, Ordering::AcqRel) {
                 // The callback ends the part.
                 SENT | LEFT => return,
-                OVER => Frag::give_back_all(self.drain(self.ready, self.sent)),
+                OVER => {
+                    self.ready = self.sent;
+                    self.give_back_ready();
+                }
                 _ => {}
             }
         }

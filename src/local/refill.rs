@@ -3,7 +3,6 @@
 use super::{Claim, Local};
 use crate::{
     embed::Embed,
-    frag::Frag,
     free,
     head::MmHead,
     mask::Mask,
@@ -55,12 +54,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Lets go of all but what waits for the call in flight. Takes the lock where a page goes on
     /// the list or leaves it.
     pub(super) fn empty(&mut self) {
-        let ready = self.drain(self.first, self.ready);
-        Frag::give_back_all(ready);
-        self.skip_ready();
-        self.bare = self.bare.wrapping_add(self.end.wrapping_sub(self.sent));
-        Frag::retire_all(self.drain(self.sent, self.end));
-        self.end = self.sent;
+        self.give_back_ready();
+        self.retire_back_to(self.sent);
         let Claim { page, addr, mask } = self.claim;
         if !mask.is_empty() {
             self.claimed = self.claimed.wrapping_sub(mask.len() as u32);

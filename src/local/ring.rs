@@ -1,6 +1,6 @@
 //! The fragments that a handle holds, in the order in which it got them back.
 
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 
 use crate::{embed::Embed, frag::Frag, sync::UnsafeCell};
 
@@ -27,9 +27,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Ring<FRAGS, SIZE, E> {
     /// # Safety
     /// The place is the caller's, and empty.
     #[inline]
-    pub(super) unsafe fn put(&self, at: u32, frag: Frag<FRAGS, SIZE, E>) {
+    pub(super) unsafe fn put(&self, at: u32, frag: ManuallyDrop<Frag<FRAGS, SIZE, E>>) {
+        let frag = MaybeUninit::new(ManuallyDrop::into_inner(frag));
         // SAFETY: passed on to the caller.
-        self.place(at).with_mut(|place| unsafe { place.write(MaybeUninit::new(frag)) });
+        self.place(at).with_mut(|place| unsafe { place.write(frag) });
     }
 
     /// Takes out what is there.

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{apply::Wait, embed::Embed, frag::Frag, free, sync::Ordering};
 
+/// So many ready fragments are given back at a time: a retirement stays a short matter.
+const TRIM: u32 = 16;
+
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Whether some of the fragments wait for a grace period.
     pub(super) fn in_flight(&self) -> bool {
@@ -20,7 +23,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     #[inline(never)]
     pub(super) fn turn(&mut self) -> bool {
         self.look();
-        if !self.in_flight() && self.end.wrapping_sub(self.sent) >= self.batch() {
+        let full = self.end.wrapping_sub(self.first) == Self::HOLDS as u32;
+        if !self.in_flight() && (full || self.end.wrapping_sub(self.sent) >= self.batch()) {
             self.send();
         }
         let room = self.schedule();
@@ -41,7 +45,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     fn batch(&self) -> u32 {
         let back = self.end.wrapping_add(self.bare);
         let out = self.handed_out().wrapping_sub(back) as i32;
-        (out.max(0) as u32).div_ceil(4).clamp(BATCH.0, BATCH.1)
+        let most = BATCH.1.min((Self::HOLDS as u32 / 4).max(BATCH.0));
+        (out.max(0) as u32).div_ceil(4).clamp(BATCH.0, most)
     }
 
     /// Fragments handed out so far.
@@ -81,16 +86,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// left to the pages, so a thread that only retires keeps little. No call is in flight.
     pub(super) fn send(&mut self) {
         let handed = self.handed_out();
-        let need = 2 * handed.wrapping_sub(self.handed) + BATCH.0;
+        let lately = handed.wrapping_sub(self.handed);
+        let need = lately.saturating_mul(2).saturating_add(BATCH.0);
         self.handed = handed;
         self.trim(need);
         let stock = self.ready.wrapping_sub(self.first);
         let gathered = self.end.wrapping_sub(self.sent);
         let wanted = need.saturating_sub(stock).min(gathered);
         let (from, to) = (self.sent, self.sent.wrapping_add(wanted));
-        self.bare = self.bare.wrapping_add(gathered - wanted);
-        Frag::retire_all(self.drain(to, self.end));
-        self.end = to;
+        self.retire_back_to(to);
         self.sent = to;
         if wanted != 0 {
             // SAFETY: no call is in flight, and no reader finds what was retired.
@@ -98,9 +102,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         }
     }
 
-    /// Gives back what is ready beyond `need`, as far as that goes without waiting for the lock.
+    /// Gives some of what is ready beyond `need` back, as far as that goes without waiting for the
+    /// lock.
     fn trim(&mut self, need: u32) {
-        while self.ready.wrapping_sub(self.first) > need {
+        for _ in 0..TRIM {
+            if self.ready.wrapping_sub(self.first) <= need {
+                return;
+            }
             // SAFETY: a ready place holds a fragment of the handle's.
             let frag = ManuallyDrop::new(unsafe { self.part().ring.take(self.first) });
             // SAFETY: the fragment is the handle's.
@@ -112,12 +120,58 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         }
     }
 
-    /// Takes out what is in some places of the ring.
-    pub(super) fn drain(&self, from: u32, to: u32) -> impl Iterator<Item = Frag<FRAGS, SIZE, E>> {
-        (0..to.wrapping_sub(from)).map(move |at| {
-            // SAFETY: the callers name places that hold fragments of the handle's, and count them
-            // as empty from then on.
-            unsafe { self.part().ring.take(from.wrapping_add(at)) }
-        })
+    /// Gives back all that is ready. A place counts as empty before its fragment is touched, so that
+    /// a panic over a caller's bug leaves the handle as it says it is.
+    pub(super) fn give_back_ready(&mut self) {
+        Frag::give_back_all(core::iter::from_fn(|| {
+            if self.first == self.ready {
+                return None;
+            }
+            let at = self.first;
+            self.first = at.wrapping_add(1);
+            self.claimed = self.claimed.wrapping_sub(1);
+            // SAFETY: a ready place holds a fragment of the handle's.
+            Some(unsafe { self.part().ring.take(at) })
+        }));
+    }
+
+    /// Retires without the handle what is in the places from `to` on; counted as above. There is no
+    /// call in flight for them.
+    pub(super) fn retire_back_to(&mut self, to: u32) {
+        Frag::retire_all(core::iter::from_fn(|| {
+            if self.end == to {
+                return None;
+            }
+            self.end = self.end.wrapping_sub(1);
+            self.bare = self.bare.wrapping_add(1);
+            // SAFETY: a place behind what was sent holds a fragment of the handle's.
+            Some(unsafe { self.part().ring.take(self.end) })
+        }));
+    }
+}
+
+#[cfg(all(test, unix, feature = "std", not(any(loom, shuttle))))]
+mod tests {
+    use std::vec::Vec;
+
+    use crate::{Mm, OwnedDomain, Region};
+
+    /// A handle that has handed out billions between two calls, for others to free, goes on.
+    #[test]
+    fn the_counts_may_wrap_around() {
+        let domain = OwnedDomain::new();
+        let region = Region::<4096>::new(100).unwrap();
+        let mm = Mm::<16, 256, _>::new(&domain, region.clone());
+        let mut local = mm.local();
+        for ago in [1 << 30, 1 << 31, u32::MAX] {
+            let frags: Vec<_> = (0..300).map(|_| local.alloc().unwrap()).collect();
+            local.handed = local.handed_out().wrapping_sub(ago);
+            frags.into_iter().for_each(|frag| local.retire(frag));
+            domain.barrier();
+        }
+        drop((local, mm));
+        while region.pages_out() != 0 {
+            domain.barrier();
+        }
     }
 }

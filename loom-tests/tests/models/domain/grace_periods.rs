@@ -113,3 +113,32 @@ fn a_third_ends_the_grace_period() {
         retirer.join().unwrap();
     });
 }
+
+/// As above, but a third moves the clock on twice in a row, with no full fence in between but the
+/// advance's own.
+///
+/// ```text
+/// setup   a head among the orphans, tagged: two more epochs go by without another tag
+/// reader                  retirer                 poller
+/// enter                   unpublish; tag          poll: advance
+/// look; read; leave       find it done, or        poll: advance
+///                         advance; write
+/// ```
+///
+/// Three threads, at most 3 preemptions. Fails when the advance's full fence is an acquire and
+/// release fence: its second look at the records then need not come after its first exchange, and
+/// misses a reader that the retirer was too late for.
+#[test]
+fn a_third_moves_the_clock_twice() {
+    check_scene(3, Some(3), || {
+        let world = World::new();
+        let (one, two) = (Arc::clone(&world), Arc::clone(&world));
+        world.other.queue(&world.domain);
+        world.poll(1);
+        let poller = thread::spawn(move || one.poll(2));
+        let retirer = thread::spawn(move || two.retire_and_wait());
+        world.look();
+        poller.join().unwrap();
+        retirer.join().unwrap();
+    });
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use loom::thread;
+use ptfrag::Rcu;
 
 use super::{ALIVE, SPOILT, World};
 use crate::support::check_scene;
@@ -78,6 +79,38 @@ fn barrier_waits_for_a_running_callback() {
         let poller = thread::spawn(move || other.poll(1));
         world.domain.barrier();
         assert_eq!(world.value.read(), SPOILT);
+        poller.join().unwrap();
+    });
+}
+
+/// A thread takes over the queue of one that has let four epochs go by, while that one moves the
+/// clock on and queues what it is still reading.
+///
+/// ```text
+/// setup   the owner has queued a head, and polled four epochs ago
+/// owner                           poller
+/// synchronize: two epochs         poll: take the stack; tag
+/// enter; unpublish; push          poll: advance; run what is ripe: the callback writes the value
+/// read; leave
+/// ```
+///
+/// Two threads, at most 3 preemptions. Fails when the tag is taken before the stack: it is then two
+/// epochs older than the section.
+#[test]
+fn a_batch_is_tagged_last() {
+    check_scene(2, Some(3), || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        drop(Rcu::read(&*world.domain));
+        world.other.queue(&world.domain);
+        world.domain.synchronize();
+        world.domain.synchronize();
+        let poller = thread::spawn(move || other.poll(2));
+        world.domain.synchronize();
+        let section = Rcu::read(&*world.domain);
+        world.retire();
+        assert_eq!(world.value.read(), ALIVE);
+        drop(section);
         poller.join().unwrap();
     });
 }

@@ -30,16 +30,9 @@ fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(
     word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 
-/// What the list gave a per-thread handle.
-enum Claimed {
-    Page(NonNull<PageDesc>, Mask),
-    Empty,
-    Closed,
-}
-
 /// What the list gave.
 enum Locked {
-    Taken(Taken),
+    Taken(NonNull<PageDesc>, Mask),
     Empty,
     Closed,
 }
@@ -59,27 +52,65 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         match this.take_first() {
             Some(taken) => Ok(taken),
             // SAFETY: passed on to the caller.
-            None => unsafe { Self::take_slowly(head) },
+            None => unsafe { Self::take_one_slowly(head) },
         }
     }
 
-    /// Under the lock, or from a fresh page.
+    /// Takes one fragment under the lock, the host too when nothing else is left, or of a fresh
+    /// page.
     ///
     /// # Safety
     /// As for [`take`](Self::take).
     #[cold]
-    unsafe fn take_slowly(head: NonNull<Self>) -> Result<Taken, AllocError> {
+    unsafe fn take_one_slowly(head: NonNull<Self>) -> Result<Taken, AllocError> {
+        let one = |listed: Word<FRAGS>| match listed.take() {
+            Some((taken, index)) => Some((taken, Mask::single(index))),
+            None => listed.take_all(),
+        };
+        // SAFETY: passed on to the caller.
+        let fresh = |head| unsafe { Self::take_fresh(head) };
+        // SAFETY: as above.
+        let (page, mask) = unsafe { Self::take_slowly(head, one, fresh) }?;
+        Ok((page, mask.lowest().unwrap_or(0)))
+    }
+
+    /// Takes all that is free on the list's first page, or else all of a fresh page.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    pub(crate) unsafe fn take_page(
+        head: NonNull<Self>,
+    ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
+        let whole = |head| {
+            // SAFETY: passed on to the caller.
+            unsafe { Self::fetch(head) }.map(|(page, _)| (page, Word::<FRAGS>::ALL))
+        };
+        // SAFETY: as above.
+        unsafe { Self::take_slowly(head, Word::take_all, whole) }
+    }
+
+    /// Under the lock, or else from a fresh page.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    unsafe fn take_slowly(
+        head: NonNull<Self>,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+        fresh: impl FnOnce(NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError>,
+    ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
         // SAFETY: the caller's pin keeps the head.
         let this = unsafe { head.as_ref() };
-        match this.take_locked() {
-            Locked::Taken(taken) => return Ok(taken),
+        match this.take_locked(take) {
+            Locked::Taken(page, mask) => return Ok((page, mask)),
             Locked::Empty => {}
             Locked::Closed => return Err(AllocError),
         }
-        // SAFETY: passed on to the caller.
-        unsafe { Self::take_fresh(head) }.or_else(|error| match this.take_locked() {
+        fresh(head).or_else(|error| match this.take_locked(take) {
             // Something has come back while the source was asked.
-            Locked::Taken(taken) => Ok(taken),
+            Locked::Taken(page, mask) => Ok((page, mask)),
             Locked::Empty | Locked::Closed => Err(error),
         })
     }
@@ -106,8 +137,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 
     /// The way under the lock, from the first page of the list anew: the page that was looked at
-    /// without it may be another mm's by now. Takes the host too, when nothing else is left.
-    fn take_locked(&self) -> Locked {
+    /// without it may be another mm's by now. `take` answers with a listed word's successor and what
+    /// is taken by it.
+    fn take_locked(&self, take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>) -> Locked {
         self.lock();
         // SAFETY: under the lock.
         let open = unsafe { self.is_open() };
@@ -115,8 +147,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             _ if !open => Locked::Closed,
             None => Locked::Empty,
             // SAFETY: under the lock, the list's first page.
-            Some(page) => match unsafe { self.take_listed(page) } {
-                Some(index) => Locked::Taken((page, index)),
+            Some(page) => match unsafe { self.take_listed(page, take) } {
+                Some(mask) => Locked::Taken(page, mask),
                 None => {
                     // SAFETY: ours; the caller's handle is the pin.
                     unsafe { Self::unlock(self.into()) };
@@ -129,21 +161,22 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         found
     }
 
-    /// Takes a fragment of a page that is on the list; `None` when the list is broken.
+    /// Takes from a page that is on the list; `None` when the list is broken.
     ///
     /// # Safety
     /// The caller holds the lock, and the page is on the list.
-    unsafe fn take_listed(&self, page: NonNull<PageDesc>) -> Option<usize> {
+    unsafe fn take_listed(
+        &self,
+        page: NonNull<PageDesc>,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+    ) -> Option<Mask> {
         // SAFETY: descriptors are type-stable.
         let word = unsafe { &page.as_ref().word };
         let mut now = word.load(Ordering::Relaxed);
         loop {
             let listed = Word::<FRAGS>::from_bits(now);
-            let host = listed.host()?;
-            let (taken, index, last) = match listed.take() {
-                Some((taken, index)) => (taken, index, false),
-                None => (listed.take_all()?.0, host, true),
-            };
+            let (taken, mask) = take(listed)?;
+            let last = !taken.is_listed();
             if last {
                 // SAFETY: the page is on the list.
                 unsafe { self.list().check(&self.source, page, listed) }.ok()?;
@@ -157,54 +190,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                         // SAFETY: checked above, and nobody but us has got the host.
                         unsafe { self.list().unlink(&self.source, page, listed) };
                     }
-                    return Some(index);
-                }
-                Err(seen) => now = seen,
-            }
-        }
-    }
-
-    /// Takes all that is free on the list's first page.
-    fn claim_listed(&self) -> Claimed {
-        self.lock();
-        // SAFETY: under the lock.
-        let open = unsafe { self.is_open() };
-        let claimed = match self.list().first() {
-            _ if !open => Claimed::Closed,
-            None => Claimed::Empty,
-            // SAFETY: under the lock, the list's first page.
-            Some(page) => match unsafe { self.claim_page(page) } {
-                Some(mask) => Claimed::Page(page, mask),
-                None => {
-                    // SAFETY: ours; the caller's handle is the pin.
-                    unsafe { Self::unlock(self.into()) };
-                    bad_link::<FRAGS, E::Source>(&self.source, page);
-                }
-            },
-        };
-        // SAFETY: as above.
-        unsafe { Self::unlock(self.into()) };
-        claimed
-    }
-
-    /// Takes all that is free on a listed page, and the page off the list; `None` when the list is
-    /// broken.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and the page is on the list.
-    unsafe fn claim_page(&self, page: NonNull<PageDesc>) -> Option<Mask> {
-        // SAFETY: descriptors are type-stable.
-        let word = unsafe { &page.as_ref().word };
-        let mut now = word.load(Ordering::Relaxed);
-        loop {
-            let listed = Word::<FRAGS>::from_bits(now);
-            let (taken, mask) = listed.take_all()?;
-            // SAFETY: the page is on the list.
-            unsafe { self.list().check(&self.source, page, listed) }.ok()?;
-            match claim(word, now, taken) {
-                Ok(()) => {
-                    // SAFETY: checked above, and the host is ours.
-                    unsafe { self.list().unlink(&self.source, page, listed) };
                     return Some(mask);
                 }
                 Err(seen) => now = seen,
@@ -212,45 +197,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
     }
 
-    /// Takes all that is free on the list's first page, or else all of a fresh page.
-    ///
-    /// # Errors
-    /// As for [`take`](Self::take).
-    ///
-    /// # Safety
-    /// As for [`take`](Self::take).
-    pub(crate) unsafe fn take_page(
-        head: NonNull<Self>,
-    ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
-        // SAFETY: the caller's pin keeps the head.
-        let this = unsafe { head.as_ref() };
-        match this.claim_listed() {
-            Claimed::Page(page, mask) => return Ok((page, mask)),
-            Claimed::Empty => {}
-            Claimed::Closed => return Err(AllocError),
-        }
-        // SAFETY: passed on to the caller.
-        match unsafe { Self::fetch(head) } {
-            Ok((page, _)) => Ok((page, Word::<FRAGS>::ALL)),
-            Err(error) => match this.claim_listed() {
-                Claimed::Page(page, mask) => Ok((page, mask)),
-                Claimed::Empty | Claimed::Closed => Err(error),
-            },
-        }
-    }
-
     /// Fetches a page and gives all but one of its fragments back, which lists it.
     ///
     /// # Safety
     /// As for [`take`](Self::take).
-    unsafe fn take_fresh(head: NonNull<Self>) -> Result<Taken, AllocError> {
+    unsafe fn take_fresh(head: NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
         // SAFETY: passed on to the caller.
         let (page, addr) = unsafe { Self::fetch(head) }?;
-        let index = 0;
-        let mask = Word::<FRAGS>::ALL - Mask::single(index);
+        let first = Mask::single(0);
+        let mask = Word::<FRAGS>::ALL - first;
         // SAFETY: all fragments are ours, unseen, and one stays ours.
         unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
-        Ok((page, index))
+        Ok((page, first))
     }
 
     /// Fetches a page whose fragments are all used, by the caller.

@@ -153,7 +153,6 @@ fn dropped_with_something_everywhere() {
         bench.mm = None;
         if flush {
             local.flush();
-            assert_eq!(format!("{local:?}"), "Local(16 x 256 bytes, holds 0)");
         }
         drop(local);
         assert!(ready > 2);

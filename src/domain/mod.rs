@@ -60,8 +60,9 @@
 //!
 //! Nobody in `call`, in [`Section`]'s drop, inside a section or inside a callback. Callbacks run in
 //! [`Domain::poll`], which [`Guard`]'s drop calls now and then, in [`Domain::barrier`], and when
-//! the domain is dropped. A poll moves its own thread's heads on, and those of every record whose
-//! owner is gone or has let four epochs pass without polling, and of the orphans. Only its own list
+//! the domain is dropped. A poll moves its own thread's heads on; when it has none, and at every
+//! eighth poll, it looks round at the others, and moves on those of every record whose owner is gone
+//! or has let four epochs pass without polling, and of the orphans. Only its own list
 //! of at most 64 heads is ever out of reach of the others while their callbacks run. As long as
 //! anybody polls, a thread that went idle holds nothing up but with an open section.
 //!
@@ -109,6 +110,10 @@ const CALLS_PER_POLL: u32 = BATCH as u32 / 2;
 
 /// A thread that queues nothing still polls at every so many ends of a section, for the others.
 const DROPS_PER_POLL: u32 = 128;
+
+/// A thread with heads of its own looks round at those of others at every so many polls: their
+/// records are on cache lines that their owners write.
+const POLLS_PER_ROUND: u32 = 8;
 
 /// After so many epochs without a poll of its owner, others look after a queue. A batch needs two
 /// or three of them, so a thread that polls at all keeps its own.

@@ -5,7 +5,7 @@ use core::ptr;
 use crossbeam_utils::CachePadded;
 
 use super::{
-    CALLS_PER_POLL, DROPS_PER_POLL, NEGLECT,
+    CALLS_PER_POLL, DROPS_PER_POLL, NEGLECT, POLLS_PER_ROUND,
     epoch::{Announcement, Clock, Epoch},
     queue::Queue,
 };
@@ -28,18 +28,24 @@ const ORPHANS: usize = 2;
 /// - `announcement` shows an epoch exactly while `own.nesting` is not zero.
 pub(super) struct Record {
     reader: CachePadded<Reader>,
+    /// Apart from what others look at whenever an epoch is to end: a thread that is in no section
+    /// shares nothing that it writes.
+    owner: CachePadded<Owner>,
     pub(super) queue: CachePadded<Queue>,
 }
 
 struct Reader {
     announcement: Announcement,
+    holder: AtomicUsize,
+    next: UnsafeCell<*const Record>,
+}
+
+struct Owner {
     own: UnsafeCell<Own>,
     /// Odd while the owner runs callbacks.
     running: AtomicU64,
     /// The epoch in which the owner last looked after its queue: a hint.
     polled: AtomicU64,
-    holder: AtomicUsize,
-    next: UnsafeCell<*const Record>,
 }
 
 /// What only the owner touches.
@@ -51,13 +57,15 @@ struct Own {
     /// Outermost user guards dropped, and heads queued, since the owner last polled.
     drops: u32,
     calls: u32,
+    /// Polls so far.
+    polls: u32,
     /// The record at which the next round of taking over goes on.
     cursor: *const Record,
 }
 
 impl Own {
     const fn new(transient: bool) -> Self {
-        Self { nesting: 0, transient, drops: 0, calls: 0, cursor: ptr::null() }
+        Self { nesting: 0, transient, drops: 0, calls: 0, polls: 0, cursor: ptr::null() }
     }
 }
 
@@ -72,11 +80,13 @@ impl Record {
         Self {
             reader: CachePadded::new(Reader {
                 announcement: Announcement::new(),
+                holder: AtomicUsize::new(holder),
+                next: UnsafeCell::new(ptr::null()),
+            }),
+            owner: CachePadded::new(Owner {
                 own: UnsafeCell::new(Own::new(transient)),
                 running: AtomicU64::new(0),
                 polled: AtomicU64::new(clock.now().to_bits()),
-                holder: AtomicUsize::new(holder),
-                next: UnsafeCell::new(ptr::null()),
             }),
             queue: CachePadded::new(Queue::new(clock)),
         }
@@ -193,24 +203,27 @@ impl Record {
         self.with_own(|own| own.calls = own.calls.saturating_add(1));
     }
 
-    /// Begins a poll of the owner.
-    pub(super) fn begin_poll(&self, now: Epoch) {
-        self.with_own(|own| {
+    /// Begins a poll of the owner, and says whether it is one that looks round at the others.
+    pub(super) fn begin_poll(&self, now: Epoch) -> bool {
+        let polls = self.with_own(|own| {
             own.drops = 0;
             own.calls = 0;
+            own.polls = own.polls.wrapping_add(1);
+            own.polls
         });
         self.note_poll(now);
+        polls % POLLS_PER_ROUND == 0
     }
 
     fn note_poll(&self, now: Epoch) {
         // Relaxed: a hint.
-        self.reader.polled.store(now.to_bits(), Ordering::Relaxed);
+        self.owner.polled.store(now.to_bits(), Ordering::Relaxed);
     }
 
     /// Whether others should look after this record's queue: nobody owns it, or its owner has not
     /// come round for a while. A hint.
     pub(super) fn is_neglected(&self, now: Epoch) -> bool {
-        let polled = Epoch::from_bits(self.reader.polled.load(Ordering::Relaxed));
+        let polled = Epoch::from_bits(self.owner.polled.load(Ordering::Relaxed));
         self.reader.holder.load(Ordering::Relaxed) != OWNED || polled.age(now) >= NEGLECT
     }
 
@@ -229,7 +242,7 @@ impl Record {
 
     /// Says that the owner begins, or has ended, running callbacks.
     pub(super) fn toggle_running(&self) {
-        let running = &self.reader.running;
+        let running = &self.owner.running;
         // Release: the callbacks so far happen before whoever waits for them goes on. Pairs with
         // the acquire in `wait_for_callbacks`. Only the owner writes, so nothing gets lost between
         // the load and the store.
@@ -241,15 +254,15 @@ impl Record {
         let backoff = Backoff::new();
         // Acquire, also below: pairs with `toggle_running`. That the mark of whoever emptied a
         // queue is seen comes from the queue's lock.
-        let seen = self.reader.running.load(Ordering::Acquire);
-        while seen % 2 == 1 && self.reader.running.load(Ordering::Acquire) == seen {
+        let seen = self.owner.running.load(Ordering::Acquire);
+        while seen % 2 == 1 && self.owner.running.load(Ordering::Acquire) == seen {
             backoff.snooze();
         }
     }
 
     #[inline]
     fn with_own<R>(&self, work: impl FnOnce(&mut Own) -> R) -> R {
-        self.reader.own.with_mut(|own| {
+        self.owner.own.with_mut(|own| {
             // SAFETY: only the owner calls this, and `work` is one of the small closures above,
             // none of which comes back here.
             work(unsafe { &mut *own })

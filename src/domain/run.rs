@@ -13,7 +13,7 @@ impl Shared {
     /// [`Domain::poll`](super::Domain::poll) for the owner of `me`, who is neither in a section nor
     /// in a callback.
     pub(super) fn poll(&self, me: &Record) -> usize {
-        me.begin_poll(self.clock.now());
+        let look_round = me.begin_poll(self.clock.now());
         let busy = me.queue.has_work();
         // Also for work that its owner will see to: only epochs that pass can show that it does
         // not.
@@ -22,7 +22,7 @@ impl Shared {
         }
         self.advance();
         let own = if busy { self.run_from(&me.queue, me, BATCH) } else { 0 };
-        own + self.take_over(me)
+        if busy && !look_round { own } else { own + self.take_over(me) }
     }
 
     /// Runs at most `limit` ripe callbacks of `queue`. Goes by without waiting if another thread is

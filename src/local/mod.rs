@@ -108,6 +108,8 @@ pub struct Local<const FRAGS: usize, const SIZE: usize, E: Embed> {
     bare: u32,
     /// Fragments that were handed out before the last call.
     handed: u32,
+    /// How many are handed out between two calls: the most of late.
+    pace: u32,
 }
 
 // SAFETY: the head and the part are shared by rules of their own, and all else is the handle's.
@@ -147,6 +149,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             claimed: 0,
             bare: 0,
             handed: 0,
+            pace: 0,
         }
     }
 

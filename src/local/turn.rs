@@ -87,7 +87,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     pub(super) fn send(&mut self) {
         let handed = self.handed_out();
         let lately = handed.wrapping_sub(self.handed);
-        let need = lately.saturating_mul(2).saturating_add(BATCH.0);
+        // From call to call the number wavers, as grace periods take longer or shorter.
+        self.pace = lately.max(self.pace - self.pace.div_ceil(16));
+        let need = self.pace.saturating_mul(3).saturating_add(BATCH.0);
         self.handed = handed;
         self.trim(need);
         let stock = self.ready.wrapping_sub(self.first);

@@ -106,7 +106,25 @@ fn difference(
     }
     // The pairs that warm up are a quarter more.
     let pairs = (LONG - SHORT) as f64 * 1.25;
-    Some(long.into_iter().map(|(file, cost)| (file, cost / pairs)).collect())
+    let mut files = BTreeMap::<String, f64>::new();
+    for (file, cost) in long.into_iter().filter(|&(_, cost)| cost.abs() >= pairs / 1000.0) {
+        *files.entry(shortened(&file)).or_default() += cost / pairs;
+    }
+    Some(files)
+}
+
+/// A source file without what only says where this machine keeps it.
+fn shortened(file: &str) -> String {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let root = fs::canonicalize(root).map(|root| root.display().to_string()).unwrap_or_default();
+    let behind = |mark: &str| Some(file.split_once(mark)?.1.split_once('/')?.1);
+    if let Some(rest) = behind("/registry/src/") {
+        format!("/registry/{rest}")
+    } else if let Some(rest) = behind("/rustc/") {
+        format!("/rustc/{rest}")
+    } else {
+        file.strip_prefix(root.as_str()).unwrap_or(file).to_owned()
+    }
 }
 
 fn count(
@@ -164,6 +182,21 @@ fn by_file(text: &str) -> BTreeMap<String, f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_named_without_the_machine() {
+        assert_eq!(
+            shortened("/home/x/.cargo/registry/src/host-1a/a-1.0/src/b.rs"),
+            "/registry/a-1.0/src/b.rs"
+        );
+        assert_eq!(
+            shortened("/rustc/0123abc/library/core/src/mem.rs"),
+            "/rustc/library/core/src/mem.rs"
+        );
+        let own = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/../src/mm.rs")).unwrap();
+        assert_eq!(shortened(&own.display().to_string()), "/src/mm.rs");
+        assert_eq!(shortened("./string/strlen.c"), "./string/strlen.c");
+    }
 
     #[test]
     fn costs_go_to_their_files() {

@@ -1,5 +1,7 @@
 //! Empty pages that an mm keeps (rules 1, 6 and 12).
 
+use ptfrag::Frag;
+
 use crate::support::*;
 
 /// An mm that keeps empty pages is closed while the last fragment of one comes back, and while
@@ -73,6 +75,34 @@ fn kept_page_against_its_callback() {
             try_grace_period();
         });
         mm.shrink();
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}
+
+/// All of a page is retired at once, and its callback lists the page that the mm keeps, while the mm
+/// is closed.
+///
+/// ```text
+/// setup   page P = {0, 1}, unlisted; the mm keeps a page
+/// callback                        closer
+/// try the lock; open: F = {0, 1}, lock; closed; unlink, DRAIN, call
+/// link; or closed: release
+/// ```
+///
+/// Rules 1, 6 and 12. Two threads, exhaustive. Fails with a lost page when the callback keeps the
+/// page without asking under the lock whether the mm is open.
+#[test]
+fn kept_whole_page_against_close() {
+    explore::<128>(2, 1, || {
+        let mm: Shared<Mm2> = Shared::new(mm().keeping(1));
+        let frags = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
+        for frag in &frags {
+            Stage::with(|stage| stage.retired(frag.as_ptr()));
+        }
+        Frag::retire_all(frags);
+        let other = spawn(try_grace_period);
+        mm.close();
         other.join().unwrap();
         drop(mm.end());
     });

@@ -165,6 +165,38 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Frag<FRAGS,
     }
 }
 
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// The token of a page's fragment.
+    ///
+    /// # Safety
+    /// It is a used fragment of this mm, and there is no other token for it.
+    #[inline]
+    pub(crate) unsafe fn token(
+        &self,
+        page: NonNull<PageDesc>,
+        index: usize,
+    ) -> Frag<FRAGS, SIZE, E> {
+        // SAFETY: the page is of this mm.
+        let addr = unsafe { self.frag(page, index) };
+        // SAFETY: passed on to the caller.
+        unsafe { Frag::at(page, addr) }
+    }
+
+    /// The token of a fragment whose pointer somebody kept. Its pointer is the page's own, since
+    /// the one that was kept may be good for less, such as reading only.
+    ///
+    /// # Panics
+    /// When `frag` is not the start of a used fragment of this mm.
+    ///
+    /// # Safety
+    /// The caller owns the fragment, and there is no other token for it.
+    pub(crate) unsafe fn token_of(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
+        let Pieces { page, mask, .. } = self.locate(frag);
+        // SAFETY: located just now, which is one fragment; the rest is the caller's promise.
+        unsafe { self.token(page, mask.lowest().unwrap_or(0)) }
+    }
+}
+
 /// A fragment that readers may still see. Dropped, also by a panic, it is retired and not given back
 /// as a token is.
 pub(crate) struct Shown<const FRAGS: usize, const SIZE: usize, E: Embed>(

@@ -8,8 +8,6 @@ use crate::{
     free,
     head::{MmHead, Pin},
     local::{Local, LocalPart},
-    page::PageDesc,
-    pieces::Pieces,
     slot::Slot,
     source::{AllocError, PageSource},
     sync::Ordering,
@@ -135,19 +133,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         // SAFETY: the handle pins the head.
         let (page, index) = unsafe { MmHead::take(self.head) }?;
         // SAFETY: just taken.
-        Ok(unsafe { self.token(page, index) })
-    }
-
-    /// The token of a page's fragment.
-    ///
-    /// # Safety
-    /// It is a used fragment of this mm, and there is no other token for it.
-    #[inline]
-    unsafe fn token(&self, page: NonNull<PageDesc>, index: usize) -> Frag<FRAGS, SIZE, E> {
-        // SAFETY: the page is of this mm.
-        let addr = unsafe { self.head().frag(page, index) };
-        // SAFETY: passed on to the caller.
-        unsafe { Frag::at(page, addr) }
+        Ok(unsafe { self.head().token(page, index) })
     }
 
     /// A handle for one thread, its part in a `Box`.
@@ -248,9 +234,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// it: the token may be written to, and frees the fragment at once when it is dropped. Its
     /// bytes are initialised, as for [`retire_raw`](Self::retire_raw).
     pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
-        let Pieces { page, .. } = self.head().locate(frag);
-        // SAFETY: located just now; the rest is the caller's promise.
-        unsafe { self.token(page, frag.addr().get() % (FRAGS * SIZE) / SIZE) }
+        // SAFETY: passed on to the caller.
+        unsafe { self.head().token_of(frag) }
     }
 
     /// The word of the page in which `addr` lies, for debugging; `None` if none of the source's

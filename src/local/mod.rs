@@ -25,7 +25,6 @@ use crate::{
     head::MmHead,
     mask::Mask,
     page::PageDesc,
-    pieces::Pieces,
     slot::Slot,
     source::AllocError,
     sync::Ordering,
@@ -219,9 +218,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// # Safety
     /// As for [`Mm::retire_raw`](crate::Mm::retire_raw).
     pub unsafe fn retire_raw(&mut self, frag: NonNull<u8>) {
-        let Pieces { page, .. } = self.head().locate(frag);
-        // SAFETY: located just now; the rest is the caller's promise.
-        self.retire(unsafe { Frag::at(page, frag) });
+        // SAFETY: the caller's promise; readers have the bytes, but the token is only kept.
+        self.retire(unsafe { self.head().token_of(frag) });
     }
 
     /// [`Slot::publish`], with what readers saw before retired through the handle.

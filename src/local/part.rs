@@ -18,7 +18,6 @@ use crate::{
     free,
     head::{MmHead, Pin},
     hooks::Hooks,
-    pieces::Pieces,
     rcu::{Rcu, RcuFn, RcuHead},
     sync::{AtomicU32, Ordering, UnsafeCell},
 };
@@ -169,12 +168,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> LocalPart<FRAGS, SIZE, E> 
             }
             // SAFETY: a place that was sent holds a fragment.
             let frag = ManuallyDrop::new(unsafe { self.ring.take(from) });
-            let Pieces { page, addr, mask } = frag.pieces();
             // SAFETY: the fragment is the callback's.
-            let done = unsafe {
-                free::try_give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }, Wait::Never)
-            };
-            if !done {
+            if !unsafe { free::try_give_back::<FRAGS, SIZE, E>(frag.pieces(), Wait::Never) } {
                 return false;
             }
             let rest = Sent { from: from.wrapping_add(1), to };

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, ptr::NonNull};
 
-use ptfrag::{Domain, Embed, Frag, Mm, OwnedDomain, PageDesc, Region, Std};
+use ptfrag::{AllocError, Domain, Embed, Frag, Mm, OwnedDomain, PageDesc, Region, Std};
 
 use super::pages::PAGES;
 use crate::allocator::{Allocator, Block, Handle, Holding, Setup, Sharing};
@@ -45,6 +45,17 @@ impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> Bare<N, SIZ
     pub(super) fn pool(&self, nth: usize) -> (&Mm<N, SIZE, E>, &'static Domain) {
         let pool = &self.pools[nth % self.pools.len()];
         (&pool.mm, pool.domain)
+    }
+}
+
+/// Allocates, and where everything waits for a grace period helps it along.
+#[inline(always)]
+pub(super) fn insist<T>(domain: &Domain, mut alloc: impl FnMut() -> Result<T, AllocError>) -> T {
+    loop {
+        match alloc() {
+            Ok(frag) => return frag,
+            Err(_) => drop(domain.poll()),
+        }
     }
 }
 
@@ -127,13 +138,7 @@ impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> Handle
 
     #[inline]
     fn allocate(&mut self) -> Self::Block {
-        loop {
-            match self.pool.mm.alloc() {
-                Ok(frag) => return frag,
-                // Everything waits for a grace period: help it along.
-                Err(_) => drop(self.pool.domain.poll()),
-            }
-        }
+        insist(self.pool.domain, || self.pool.mm.alloc())
     }
 
     #[inline]

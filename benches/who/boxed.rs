@@ -43,6 +43,12 @@ impl<const SIZE: usize, const COUNT: bool> Payload<SIZE, COUNT> {
         let bytes = ALIVE.load(Ordering::Acquire) * SIZE;
         Holding { bytes, heap: bytes, beside: 0 }
     }
+
+    /// How many have been retired and wait, if the threads still hold `held`.
+    #[must_use]
+    pub fn waiting(held: usize) -> usize {
+        ALIVE.load(Ordering::Acquire) - held
+    }
 }
 
 impl<const SIZE: usize, const COUNT: bool> Default for Payload<SIZE, COUNT> {

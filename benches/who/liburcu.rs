@@ -49,7 +49,7 @@ impl<const SIZE: usize, const COUNT: bool> Allocator for Liburcu<SIZE, COUNT> {
     }
 
     fn in_flight(&self, held: usize, _: &HashSet<usize>) -> usize {
-        self.holding().bytes / SIZE - held
+        Payload::<SIZE, COUNT>::waiting(held)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use ptfrag::{Domain, Embed, Frag, Local};
 
-use super::bare::{Bare, Parts};
+use super::bare::{Bare, Parts, insist};
 use crate::allocator::{Allocator, Handle, Holding, Setup};
 
 /// Retirements between two polls of a handle that enters no section.
@@ -71,13 +71,7 @@ impl<const N: usize, const SIZE: usize, const SECTION: bool, E: Embed> Handle
 
     #[inline]
     fn allocate(&mut self) -> Self::Block {
-        loop {
-            match self.local.alloc() {
-                Ok(frag) => return frag,
-                // Everything waits for a grace period: help it along.
-                Err(_) => drop(self.domain.poll()),
-            }
-        }
+        insist(self.domain, || self.local.alloc())
     }
 
     #[inline]

@@ -57,7 +57,7 @@ impl<const SIZE: usize, const COUNT: bool> Allocator for Sdd<SIZE, COUNT> {
     }
 
     fn in_flight(&self, held: usize, _: &HashSet<usize>) -> usize {
-        self.holding().bytes / SIZE - held
+        Payload::<SIZE, COUNT>::waiting(held)
     }
 }
 

@@ -44,11 +44,16 @@ unsafe impl RawLock for Watched {
 
     fn try_lock(&self) -> bool {
         self.shadow.touch();
-        self.enter()
+        let got = self.enter();
+        if got {
+            Stage::with(|stage| stage.locked(self));
+        }
+        got
     }
 
     unsafe fn unlock(&self) {
         self.shadow.touch();
+        Stage::with(|stage| stage.unlocked(self));
         self.held.store(false, Ordering::Release);
         Stage::with(Stage::wake);
     }

@@ -36,6 +36,7 @@ unsafe impl<const PAGE: usize> PageSource for Pages<PAGE> {
     fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
         self.shadow.touch();
         let stage = Stage::get();
+        stage.forbid_locks();
         for (index, home) in stage.home.iter().enumerate() {
             // Acquire pairs with the Release in `put`.
             let got = home.compare_exchange(true, false, Ordering::Acquire, Ordering::Relaxed);
@@ -54,6 +55,7 @@ unsafe impl<const PAGE: usize> PageSource for Pages<PAGE> {
     unsafe fn put(&self, page: NonNull<PageDesc>) {
         self.shadow.touch();
         let stage = Stage::get();
+        stage.forbid_locks();
         let index = stage.index(page);
         write_all(stage.page(index), PAGE);
         stage.page_in(index, self.mm);
@@ -87,10 +89,12 @@ impl Hooked {
 impl Hooks for Hooked {
     fn page_out(&self, _: NonNull<u8>) {
         self.shadow.touch();
+        Stage::with(Stage::forbid_locks);
     }
 
     fn reclaim(&self, frag: NonNull<u8>) {
         self.shadow.touch();
+        Stage::with(Stage::forbid_locks);
         Stage::with(|stage| stage.reclaimed(frag));
         write(frag);
         Stage::with(Stage::run_hook);

@@ -29,6 +29,7 @@ pub struct Section {
 impl Drop for Section {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            Stage::with(Stage::forbid_locks);
             // Release: the section before the callback.
             Stage::get().slots[self.slot].fetch_sub(1, Ordering::Release);
         }
@@ -42,6 +43,7 @@ unsafe impl Rcu for ModelRcu {
     type Guard = Section;
 
     fn read(self) -> Section {
+        Stage::with(Stage::forbid_locks);
         let slot = Stage::with(Stage::my_slot);
         // Acquire: what came before the calls of a grace period that has passed this slot.
         Stage::get().slots[slot].fetch_add(1, Ordering::Acquire);
@@ -53,6 +55,7 @@ unsafe impl Rcu for ModelRcu {
     }
 
     unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+        Stage::with(Stage::forbid_locks);
         // SAFETY: the caller gave us the head.
         let fields = unsafe { head.as_ref() };
         // SAFETY: as above.

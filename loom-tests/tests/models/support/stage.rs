@@ -48,6 +48,8 @@ struct Oracle {
     next_mm: usize,
     threads: Vec<(ThreadId, usize)>,
     locks: Vec<*const Watched>,
+    /// The locks that are held, and by whom.
+    held: Vec<(*const Watched, ThreadId)>,
     waiters: Vec<Thread>,
     next_slot: usize,
 }
@@ -91,6 +93,7 @@ impl Stage {
             next_mm: 0,
             threads: vec![(loom::thread::current().id(), 0)],
             locks: Vec::new(),
+            held: Vec::new(),
             waiters: Vec::new(),
             next_slot: 1,
         };
@@ -219,10 +222,22 @@ impl Stage {
     }
 
     pub fn locked(&self, lock: &Watched) {
-        let locks = &mut self.oracle.borrow_mut().locks;
+        let Oracle { locks, held, .. } = &mut *self.oracle.borrow_mut();
+        held.push((lock, loom::thread::current().id()));
         if !locks.contains(&ptr::from_ref(lock)) {
             locks.push(lock);
         }
+    }
+
+    pub fn unlocked(&self, lock: &Watched) {
+        self.oracle.borrow_mut().held.retain(|(held, _)| !ptr::eq(*held, lock));
+    }
+
+    /// What a thread does here it must not do under a lock (rule 9).
+    pub fn forbid_locks(&self) {
+        let me = loom::thread::current().id();
+        let held = self.oracle.borrow().held.iter().any(|(_, holder)| *holder == me);
+        assert!(!held, "a thread left the crate under the lock");
     }
 
     /// A thread is about to park, waiting for some lock.

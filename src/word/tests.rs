@@ -237,6 +237,34 @@ fn pages_of_8() {
     all_transitions::<8>();
 }
 
+/// What a word of a page of two may say, bit by bit, with a fragment too many in each mask and a bit
+/// too many on top.
+#[test]
+fn nothing_else_is_legal() {
+    for masks in 0..8_u64.pow(3) {
+        for flags in 0..1 << 8 {
+            let [f, p, x] = [masks % 8, masks / 8 % 8, masks / 64];
+            let bits = f | p << 16 | x << 32 | flags << 48;
+            let says = |flag: u64| flags / flag % 2 == 1;
+            let (host, listed, draining, live) =
+                ((flags % 16) as usize, says(16), says(32), says(64));
+            let within = |mask: u64, i| mask >> i & 1 == 1;
+            let states = |i| [f, p, x].into_iter().filter(|&mask| within(mask, i)).count();
+            let whole = (0..2).all(|i| within(f, i));
+            let legal = bits == 0
+                || live
+                    && !says(128)
+                    && states(0) <= 1
+                    && states(1) <= 1
+                    && states(2) == 0
+                    && (x == 0 || p != 0)
+                    && (if listed { within(f, host) && !draining } else { host == 0 })
+                    && (!draining || whole);
+            assert_eq!(Word::<2>::from_bits(bits).is_legal(), legal, "{bits:#x}");
+        }
+    }
+}
+
 #[test]
 fn zero_is_legal_and_owns_nothing() {
     let word = Word::<16>::from_bits(0);

@@ -115,10 +115,10 @@ pub struct Local<const FRAGS: usize, const SIZE: usize, E: Embed> {
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Local<FRAGS, SIZE, E> {}
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
-    /// The most retired fragments that a handle holds: what fits into 1 MiB, but at least 64 and at
+    /// The most retired fragments that a handle holds: what fits into 2 MiB, but at least 64 and at
     /// most 512.
     pub const HOLDS: usize = {
-        let fit = (1 << 20) / SIZE;
+        let fit = (2 << 20) / SIZE;
         let fit = if fit < 64 { 64 } else { fit };
         if fit < ROOM as usize { fit } else { ROOM as usize }
     };
@@ -201,10 +201,29 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
 
     #[inline]
     fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
-        if !frag.is_of(self.head) || (self.end == self.due && !self.turn()) {
+        if !frag.is_of(self.head) || self.end == self.due {
+            return self.keep_slowly(frag);
+        }
+        // SAFETY: the ring is not full, since `due` comes first.
+        unsafe { self.gather(frag) };
+    }
+
+    /// What is rare, and would cost the other retirements registers.
+    #[cold]
+    #[inline(never)]
+    fn keep_slowly(&mut self, frag: Shown<FRAGS, SIZE, E>) {
+        if !frag.is_of(self.head) || !self.turn() {
             return drop(frag);
         }
-        // SAFETY: the place is empty, since the ring is not full.
+        // SAFETY: the turn has made room, or seen that there is some.
+        unsafe { self.gather(frag) };
+    }
+
+    /// # Safety
+    /// The ring is not full.
+    #[inline]
+    unsafe fn gather(&mut self, frag: Shown<FRAGS, SIZE, E>) {
+        // SAFETY: the place at the end is the handle's, and empty.
         unsafe { self.part().ring.put(self.end, frag.keep()) };
         self.end = self.end.wrapping_add(1);
     }

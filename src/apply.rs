@@ -13,15 +13,18 @@ use crate::{
     word::{ListOp, Lists, Step, Word},
 };
 
-/// Whether a transition may wait for the lock.
+/// What a transition that needs the lock does to get it.
 #[derive(Clone, Copy)]
 pub(crate) enum Wait {
     ForLock,
+    /// It tries.
     Never,
+    /// It leaves the lock to its caller.
+    NotAtAll,
 }
 
-/// Carries out a transition on a page's word, with its list work. `None`: it needs the lock, which
-/// somebody holds, and nothing has changed.
+/// Carries out a transition on a page's word, with its list work. `None`: it needs the lock and
+/// has not got it, and nothing has changed.
 ///
 /// A change of LISTED is made under the lock, together with the link or unlink; every other change
 /// without it, in particular every one of a closed mm, whose head the change may let go.
@@ -58,7 +61,7 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
         match wait {
             Wait::ForLock => head.lock(),
             Wait::Never if head.try_lock() => {}
-            Wait::Never => return Ok(None),
+            Wait::Never | Wait::NotAtAll => return Ok(None),
         }
         // SAFETY: under the lock.
         if unsafe { !head.is_open() } {
@@ -96,7 +99,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ///
     /// # Safety
     /// The caller holds the lock, and the page is this mm's until the transition is made.
-    unsafe fn apply_locked<M>(
+    pub(crate) unsafe fn apply_locked<M>(
         &self,
         page: NonNull<PageDesc>,
         transition: impl Fn(Word<FRAGS>) -> Result<Step<FRAGS>, M>,

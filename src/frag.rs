@@ -8,7 +8,7 @@ use core::{
     ptr::{self, NonNull},
 };
 
-use crate::{embed::Embed, free, head::MmHead, page::PageDesc, pieces::Pieces};
+use crate::{batch::Batch, embed::Embed, free, head::MmHead, page::PageDesc, pieces::Pieces};
 
 /// A fragment that nobody else has: `SIZE` bytes, aligned to `SIZE`.
 ///
@@ -115,14 +115,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     /// Retires many. Neighbours in the iteration that lie on the same page share one
     /// compare-and-swap.
     pub fn retire_all(frags: impl IntoIterator<Item = Self>) {
-        let mut batch = Batch::new(free::retire::<FRAGS, SIZE, E>);
+        let mut batch = Batch::to_retire();
         frags.into_iter().for_each(|frag| batch.add(frag));
     }
 
     /// Gives back many. Neighbours in the iteration that lie on the same page share one
-    /// compare-and-swap.
+    /// compare-and-swap, and where pages go on their mm's list or leave it, 16 share one hold of the
+    /// lock.
     pub fn give_back_all(frags: impl IntoIterator<Item = Self>) {
-        let mut batch = Batch::new(free::give_back::<FRAGS, SIZE, E>);
+        let mut batch = Batch::to_give_back();
         frags.into_iter().for_each(|frag| batch.add(frag));
     }
 
@@ -231,45 +232,5 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Shown<FRAGS, SIZE
     fn drop(&mut self) {
         // SAFETY: the token owned the fragment.
         unsafe { free::retire::<FRAGS, SIZE, E>(self.0.pieces()) };
-    }
-}
-
-/// Gathers fragments of one page, and frees them when the next one lies elsewhere, or at the end;
-/// also when the iterator that they come from panics.
-struct Batch<const FRAGS: usize, const SIZE: usize, E: Embed> {
-    pieces: Option<Pieces>,
-    free: unsafe fn(Pieces),
-    mm: PhantomData<fn(E) -> E>,
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Batch<FRAGS, SIZE, E> {
-    fn new(free: unsafe fn(Pieces)) -> Self {
-        Self { pieces: None, free, mm: PhantomData }
-    }
-
-    fn add(&mut self, frag: Frag<FRAGS, SIZE, E>) {
-        let piece = ManuallyDrop::new(frag).pieces();
-        match &mut self.pieces {
-            Some(gathered) if gathered.page == piece.page => {
-                gathered.mask = gathered.mask | piece.mask;
-            }
-            _ => {
-                self.flush();
-                self.pieces = Some(piece);
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        if let Some(pieces) = self.pieces.take() {
-            // SAFETY: the fragments' tokens were consumed.
-            unsafe { (self.free)(pieces) };
-        }
-    }
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Batch<FRAGS, SIZE, E> {
-    fn drop(&mut self) {
-        self.flush();
     }
 }

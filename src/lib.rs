@@ -140,6 +140,7 @@ extern crate std;
 struct Readme;
 
 mod apply;
+mod batch;
 #[cfg(all(unix, feature = "std", not(any(loom, shuttle))))]
 mod builtin;
 mod close;

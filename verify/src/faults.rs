@@ -12,7 +12,7 @@ use crate::plant::Edit;
 pub enum Kind {
     /// Somebody made this mistake, or an earlier version of this design did.
     History,
-    /// What could be wrong with per-thread handles, or with pages that an mm keeps.
+    /// What could be wrong with per-thread handles, with pages that an mm keeps, or with batches.
     Handle,
     /// An atomic ordering weakened by one step, or a fence left out.
     Ordering,

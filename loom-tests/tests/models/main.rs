@@ -3,6 +3,7 @@
 //! One binary, and one line on stderr for each model (`cargo test -p ptfrag-loom -- --nocapture`):
 //! how many executions there were, and whether these are all of them.
 
+mod batch;
 mod calls;
 mod domain;
 mod drain;

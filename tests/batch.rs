@@ -1,0 +1,111 @@
+//! Many fragments freed at once.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use common::{Bench, Manual, Piece};
+use ptfrag::{Embed, Frag, Mm, RawLock, Region, SpinLock};
+
+/// How often any lock of this program's [`Counted`] was taken.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+struct Counted(SpinLock);
+
+// SAFETY: as of the lock inside.
+unsafe impl RawLock for Counted {
+    fn new() -> Self {
+        Self(SpinLock::new())
+    }
+
+    fn lock(&self) {
+        TAKEN.fetch_add(1, Relaxed);
+        self.0.lock();
+    }
+
+    fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
+
+    unsafe fn unlock(&self) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.unlock() };
+    }
+}
+
+struct Counting;
+
+impl Embed for Counting {
+    type Rcu = Manual;
+    type Source = Region<4096>;
+    type Lock = Counted;
+    type Hooks = ();
+}
+
+/// Of 64 pages, 16 at a time go on the list in one hold of the lock, and leave it likewise.
+#[test]
+fn pages_share_a_hold_of_the_lock() {
+    let (rcu, region) = (Manual::new(), Region::new(64).unwrap());
+    let mm: Mm<4, 1024, Counting> = Mm::new_in(rcu, region.clone(), ());
+    let mut pages: Vec<Vec<_>> =
+        (0..64).map(|_| (0..4).map(|_| mm.alloc().unwrap()).collect()).collect();
+    let holds = |frags: Vec<Frag<4, 1024, Counting>>| {
+        let before = TAKEN.load(Relaxed);
+        Frag::give_back_all(frags);
+        TAKEN.load(Relaxed) - before
+    };
+    let one_of_each = |pages: &mut Vec<Vec<_>>| pages.iter_mut().filter_map(Vec::pop).collect();
+    assert_eq!(holds(one_of_each(&mut pages)), 4, "on the list");
+    assert_eq!(holds(one_of_each(&mut pages)), 0, "without a change of the list");
+    assert_eq!(holds(pages.into_iter().flatten().collect()), 4, "off the list");
+    rcu.run_down();
+    assert_eq!(region.pages_out(), 0);
+}
+
+/// Fragments of two mms go back to their own.
+#[test]
+fn of_two_mms() {
+    let (one, two) = (Bench::<2, 64, 128>::new(8), Bench::<2, 64, 128>::new(8));
+    let halves = |bench: &Bench<2, 64, 128>| -> (Vec<_>, Vec<_>) {
+        (0..8).map(|_| <[_; 2]>::try_from(bench.take(2)).unwrap().into()).unzip()
+    };
+    let ((ones, ones_kept), (twos, twos_kept)) = (halves(&one), halves(&two));
+    let mixed = ones.into_iter().zip(twos).flat_map(<[_; 2]>::from);
+    Piece::give_back_all(mixed);
+    for (bench, mut kept) in [(&one, ones_kept), (&two, twos_kept)] {
+        kept.extend(bench.take(8));
+        for frag in kept {
+            // SAFETY: the token is gone. A fragment of another mm is a panic.
+            unsafe { bench.mm().retire_raw(frag.into_raw()) };
+        }
+        bench.expect_home();
+    }
+}
+
+/// What comes back after the close goes on no list.
+#[test]
+fn after_the_close() {
+    let mut bench = Bench::<4, 64, 256>::new(40);
+    let frags = bench.take(160);
+    bench.mm = None;
+    Piece::give_back_all(frags);
+    bench.expect_home();
+}
+
+/// What an iterator had given before it panicked is freed.
+#[test]
+fn a_panic_on_the_way() {
+    let bench = Bench::<4, 64, 256>::new(40);
+    for free in [Piece::give_back_all, Piece::retire_all] {
+        let frags = bench.take(160);
+        let mut left = 100;
+        let broken = frags.into_iter().inspect(move |_| {
+            left -= 1;
+            assert_ne!(left, 0, "enough");
+        });
+        let broken = Box::new(broken) as Box<dyn Iterator<Item = _>>;
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| free(broken)));
+        assert!(caught.is_err());
+        bench.expect_home();
+    }
+}

@@ -88,10 +88,10 @@ struct Inner {
 }
 
 impl<const PAGE: usize> Region<PAGE> {
-    /// Free pages that stay warm unless [`with_keep`](Self::with_keep) says otherwise: 4 MiB of
+    /// Free pages that stay warm unless [`with_keep`](Self::with_keep) says otherwise: 32 MiB of
     /// them, or 64.
     pub const DEFAULT_KEEP: usize = {
-        let fit = (4 << 20) / PAGE;
+        let fit = (32 << 20) / PAGE;
         if fit > 64 { fit } else { 64 }
     };
 

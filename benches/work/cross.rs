@@ -1,10 +1,14 @@
 //! Allocated on one thread, retired on another.
 
-use std::{sync::mpsc, thread, time::Instant};
+use std::{
+    sync::mpsc::{self, Receiver, RecvError, TryRecvError},
+    thread,
+    time::Instant,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::Timing;
+use super::{Timing, spin};
 use crate::{
     allocator::{Allocator, Block, Handle, Setup, Sharing},
     who::Visit,
@@ -13,8 +17,8 @@ use crate::{
 /// Blocks change hands in such batches, so that the channel does not weigh much.
 const BATCH: usize = 64;
 
-/// Batches on the way.
-const DEPTH: usize = 8;
+/// So many batches go round.
+const DEPTH: usize = 10;
 
 /// The crossing workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,18 +32,18 @@ impl Visit for Cross {
 
     fn visit<A: Allocator>(self) -> Timing {
         let batches = self.pairs.div_ceil(BATCH as u64);
-        let held = BATCH * (DEPTH + 2);
+        let held = BATCH * DEPTH;
         let owner = A::new(Setup { held, sharing: Sharing::OneMm });
         let allocator = &owner;
         let (full, filled) = mpsc::sync_channel::<Vec<A::Block>>(DEPTH);
-        let (empty, emptied) = mpsc::channel::<Vec<A::Block>>();
-        for _ in 0..DEPTH + 2 {
+        let (empty, emptied) = mpsc::sync_channel::<Vec<A::Block>>(DEPTH);
+        for _ in 0..DEPTH {
             empty.send(Vec::with_capacity(BATCH)).expect("the other end is below");
         }
         let (begun, run) = thread::scope(|scope| {
             let retirer = scope.spawn(move || {
                 let mut handle = allocator.handle(1);
-                for mut batch in filled {
+                while let Ok(mut batch) = receive(&filled) {
                     for block in batch.drain(..) {
                         handle.retire(block);
                     }
@@ -51,7 +55,7 @@ impl Visit for Cross {
                 let mut handle = allocator.handle(0);
                 let begun = Instant::now();
                 for _ in 0..batches {
-                    let mut batch = emptied.recv().expect("the retirer waits for the allocator");
+                    let mut batch = receive(&emptied).expect("the retirer waits for the allocator");
                     batch.extend((0..BATCH).map(|_| {
                         let mut block = handle.allocate();
                         block.touch();
@@ -68,4 +72,13 @@ impl Visit for Cross {
         owner.quiesce();
         Timing { run, total: begun.elapsed() }
     }
+}
+
+/// Waits for the other thread without going to sleep.
+fn receive<T>(from: &Receiver<T>) -> Result<T, RecvError> {
+    spin(|| match from.try_recv() {
+        Ok(batch) => Some(Ok(batch)),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+    })
 }

@@ -82,14 +82,22 @@ impl Gate {
 
     fn pass(&self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
-        let mut rounds = 0;
-        while self.0.load(Ordering::Acquire) != 0 {
-            rounds += 1;
-            // With more threads than cores, the others may need this one's.
-            if rounds % 1000 == 0 {
-                thread::yield_now();
-            }
-            hint::spin_loop();
+        spin(|| (self.0.load(Ordering::Acquire) == 0).then_some(()));
+    }
+}
+
+/// Waits for something without going to sleep, which takes longer than most of what is measured.
+fn spin<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let mut rounds = 0;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
         }
+        rounds += 1;
+        // With more threads than cores, the others may need this one's.
+        if rounds % 1000 == 0 {
+            thread::yield_now();
+        }
+        hint::spin_loop();
     }
 }

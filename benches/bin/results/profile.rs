@@ -55,6 +55,7 @@ pub(crate) fn parts(runner: &mut Runner, effort: Effort) -> Vec<PartSamples> {
 /// What was counted.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Counted {
+    pub(crate) row: Row,
     pub(crate) geometry: Geometry,
     pub(crate) order: Order,
     pub(crate) live: usize,
@@ -68,13 +69,13 @@ pub(crate) fn counts(runner: &mut Runner, effort: Effort) -> Vec<Counted> {
     let mut all = Vec::new();
     for geometry in Geometry::ALL {
         for (order, live) in [(Order::Fifo, 64), (Order::Random, 64), (Order::Random, 1024)] {
-            for threads in [1, 2] {
+            for (row, threads) in [(Row::BARE, 1), (Row::BARE, 2), (Row::OURS, 2)] {
                 let pair = Pair { order, live, threads, sharing: Sharing::OneMm, pairs };
-                let counts = match runner.row(Row::BARE, geometry, Work::Counts(pair)) {
+                let counts = match runner.row(row, geometry, Work::Counts(pair)) {
                     Some(Answer::Counts(counts)) => Some(counts),
                     _ => None,
                 };
-                all.push(Counted { geometry, order, live, threads, counts });
+                all.push(Counted { row, geometry, order, live, threads, counts });
             }
         }
     }

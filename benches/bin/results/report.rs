@@ -223,6 +223,7 @@ impl Everything {
             );
             let mut row = vec![
                 format!("{}, {} {}", counted.geometry, counted.order, counted.live),
+                counted.row.to_string(),
                 counted.threads.to_string(),
             ];
             row.extend(figures);
@@ -230,6 +231,7 @@ impl Everything {
         });
         let header = [
             "per pair",
+            "who",
             "threads",
             "RCU calls",
             "lock taken",

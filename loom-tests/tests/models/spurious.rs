@@ -91,6 +91,31 @@ fn drain_and_close_that_fail() {
     });
 }
 
+/// An empty page that the mm keeps is let go of, and a taker is there.
+///
+/// ```text
+/// setup   page F = {0, 1, 2, 3} listed, kept
+/// shrinker                        taker
+/// lock; CAS DRAIN (fails); CAS    enter; CAS (fails), CAS; leave
+/// unlink; call                    retire it
+/// ```
+///
+/// Rules 1 and 6. Two threads, exhaustive for every plan of at most two failures among four
+/// exchanges. Fails with a race on an RCU head that is queued twice when `take_empty` unlinks after a
+/// failed exchange that read the expected word.
+#[test]
+fn shrink_that_fails() {
+    explore_failing(4, |plan| {
+        let mm: Shared<Mm4> = Shared::new(mm().keeping(1));
+        give_back(take(&mm, 0).unwrap());
+        plan_weak_failures(plan);
+        let other = spawn(move || take(&mm, 0).into_iter().for_each(retire));
+        mm.shrink();
+        other.join().unwrap();
+        drop(mm.end());
+    });
+}
+
 /// The domain's own weak exchanges: the push of a head and of a record.
 ///
 /// ```text

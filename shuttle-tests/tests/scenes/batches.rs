@@ -9,7 +9,7 @@ const THREADS: usize = 8;
 /// Eight threads take from three mms that share a source, gather what they got of all three, and
 /// free it in batches: sorted, so that a page's fragments go in one step, whole pages among them,
 /// or shuffled, so that a batch comes back to a page that it has been at. Meanwhile the callbacks
-/// of earlier batches come.
+/// of earlier batches come. One of the mms keeps two empty pages until somebody lets go of them.
 ///
 /// It fails when a batch takes the fragments of two pages for those of one (a double free), forgets
 /// what it has gathered when it comes to another page, or its last page, or keeps only the last
@@ -19,7 +19,7 @@ const THREADS: usize = 8;
 /// not find what needs readers.
 fn batches() {
     let world = World::<16>::new(6);
-    let mms = [world.mm(false), world.mm(false), world.mm(false)];
+    let mms = [world.mm(false), world.mm(false), world.mm(false).keeping(2)];
     thread::scope(|scope| {
         for _ in 0..THREADS {
             let (world, mms) = (&world, &mms);
@@ -35,6 +35,9 @@ fn batches() {
                         1 => Held::retire_in_order(shuffled(batch)),
                         2 => Held::give_back_all(batch),
                         _ => Held::give_back_in_order(shuffled(batch)),
+                    }
+                    if below(4) == 0 {
+                        mms[2].shrink();
                     }
                     world.domain().attempt();
                     mm.check();

@@ -39,6 +39,16 @@ impl<'a, const N: usize> Pool<'a, N> {
         self.pages.ledger()
     }
 
+    /// Has the mm keep that many pages when they are empty.
+    pub(crate) fn keeping(self, pages: u32) -> Self {
+        Self { mm: self.mm.keeping(pages), ..self }
+    }
+
+    /// Lets go of those that it keeps.
+    pub(crate) fn shrink(&self) {
+        self.mm.shrink();
+    }
+
     /// Takes a fragment and stamps all of it.
     pub(crate) fn alloc(&self) -> Result<Held<'a, N>, AllocError> {
         Ok(Held::new(self.mm.alloc()?, self.id, self.ledger()))

@@ -98,6 +98,7 @@
 //! - *give back, end of a grace period*: when a page goes on the list because something on it is
 //!   free again, and when it leaves it because all is. A callback only tries, and if somebody has
 //!   the lock it comes again after another grace period; what waits in X on its page waits along.
+//!   In a batch ([`Frag::give_back_all`]) 16 pages share one hold of the lock.
 //! - *a handle*: to claim a page, and where it lets go of what it holds, as above; never in its
 //!   retire, which at most tries the lock.
 //! - *close, shrink*: for every page.

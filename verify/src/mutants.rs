@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     "src/head.rs",
     "src/take.rs",
     "src/apply.rs",
+    "src/batch.rs",
     "src/free.rs",
     "src/shrink.rs",
     "src/local/*",

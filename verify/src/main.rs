@@ -134,3 +134,18 @@ fn prey_of_fault(root: &Path, fault: &faults::Fault) -> Result<Prey, String> {
     });
     Ok(Prey { id: fault.id.clone(), planted, killer: killer.transpose()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_fits_the_source() {
+        let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let faults = faults::load(&root).unwrap();
+        assert!(!faults.is_empty());
+        let wrong: Vec<_> =
+            faults.iter().filter_map(|fault| prey_of_fault(&root, fault).err()).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}

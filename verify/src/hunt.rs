@@ -109,9 +109,9 @@ fn judge(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Outcome, Strin
 }
 
 fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, String> {
-    let first = prey.killer.iter().map(|(net, test)| (*net, vec![test.as_str()]));
+    let first = prey.killer.iter().map(|(net, test)| (*net, Some(test.as_str())));
     let rest = Net::ALL.into_iter().filter(|net| net.concerns(&prey.planted));
-    for (net, only) in first.chain(rest.map(|net| (net, Vec::new()))) {
+    for (net, only) in first.chain(rest.map(|net| (net, None))) {
         let seconds = ground.seconds.get(&net).copied().unwrap_or(300.0);
         if let Some(build) = net.build(tree)? {
             // A compiler that takes that long compiles something that cannot be compiled.
@@ -120,7 +120,10 @@ fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, Str
                 return Ok(Verdict::Unviable { net: net.name().into() });
             }
         }
-        let test = net.test(tree, &only)?;
+        let test = match only {
+            Some(test) => net.test(tree, &[test])?,
+            None => net.search(tree)?,
+        };
         let done = run(test, limit(seconds)).map_err(|error| error.to_string())?;
         if done.ended != Ended::Well {
             return Ok(Verdict::Killed {

@@ -96,7 +96,17 @@ impl Net {
         }
         Ok(command)
     }
+
+    /// Runs them all, with fewer shuttle schedules than usual: what they find, most of them find soon.
+    pub fn search(self, tree: &Tree) -> Result<Command, String> {
+        let mut command = self.test(tree, &[])?;
+        command.env("PTFRAG_SHUTTLE_ITERATIONS", SCHEDULES);
+        Ok(command)
+    }
 }
+
+/// So many schedules of each shuttle test look for a fault of which nobody says where it is caught.
+pub const SCHEDULES: &str = "2000";
 
 /// The integration tests of the crate, without those of the example `replay`.
 fn integration_tests(root: &Path) -> Result<Vec<String>, String> {

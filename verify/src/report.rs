@@ -12,7 +12,7 @@ use crate::{
     clean::Clean,
     faults::{Fault, Kind},
     mutants::{self, Mutant},
-    nets::Net,
+    nets::{Net, SCHEDULES},
     plant::{self, Planted},
     store::{Outcome, Store, Verdict},
     survivors::{self, Reason},
@@ -109,7 +109,8 @@ impl Findings {
             part.text,
             "## What cargo-mutants makes\n\n\
              Of {} mutants {waiting} have not been planted yet. {} of {} viable mutants are caught ({:.1} %), {} of them by a timeout; {} do not \
-             compile. A mutant is planted until the first net catches it, from left to right.\n\n\
+             compile. A mutant is planted until the first net catches it, from left to right; shuttle has {SCHEDULES} \
+             schedules of each test for it.\n\n\
              | module | viable | {} | timeouts | survivors |\n| --- | --- {}| --- | --- |\n",
             mutants.len(),
             total.killed(),

@@ -129,6 +129,27 @@ fn dropped_guards_run_callbacks() {
     assert_eq!(ran.load(Ordering::Relaxed), 1);
 }
 
+/// A thread polls after 32 heads of its own, or else at every 128th guard that it drops.
+#[test]
+fn guards_poll_at_their_pace() {
+    let drops_until_a_callback = |first: usize, each: usize| {
+        let domain = OwnedDomain::new();
+        let ran = counter();
+        let mut heads = first;
+        (1..).find(|_| {
+            let guard = domain.read();
+            (0..heads).for_each(|_| count(&domain, &ran));
+            heads = each;
+            drop(guard);
+            ran.load(Ordering::Relaxed) != 0
+        })
+    };
+    let polls = drops_until_a_callback(32, 32).unwrap();
+    assert!(polls <= 4, "{polls}");
+    assert_eq!(drops_until_a_callback(8, 8), Some(4 * polls));
+    assert_eq!(drops_until_a_callback(1, 0), Some(128 * polls));
+}
+
 #[test]
 fn batches_are_bounded() {
     let domain = OwnedDomain::new();
@@ -515,6 +536,16 @@ fn domains_are_independent() {
     drop(guard);
     one.barrier();
     assert_eq!(ran.load(Ordering::Relaxed), 2);
+}
+
+/// A thread that comes to a second domain still knows of its section in the first.
+#[test]
+#[should_panic = "barrier called inside a read-side section"]
+fn a_second_domain_does_not_hide_a_section() {
+    let (one, other) = (OwnedDomain::new(), OwnedDomain::new());
+    let _guard = one.read();
+    drop(other.read());
+    one.barrier();
 }
 
 #[test]

@@ -427,10 +427,10 @@ fn a_panic_inside_a_retirement() {
 /// call for each fragment.
 #[test]
 fn large_fragments() {
-    let bench = Bench::<4, 32768, 131072>::new(400);
+    let bench = Bench::<4, 65536, 262144>::new(400);
     let mut local = bench.mm().local();
     let out = take(&mut local, 1000);
-    assert_eq!(Handle::<4, 32768, 131072>::HOLDS, 64);
+    assert_eq!(Handle::<4, 65536, 262144>::HOLDS, 64);
     for frag in out {
         local.retire(frag);
         bench.rcu.grace_period();

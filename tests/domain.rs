@@ -288,6 +288,30 @@ fn barrier_covers_all_threads() {
     });
 }
 
+/// Others leave a thread's heads to it as long as it polls.
+#[test]
+fn busy_threads_keep_their_heads() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let step = Barrier::new(2);
+    // So that an epoch of long ago can be told from this one.
+    (0..10).for_each(|_| domain.synchronize());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(domain.read());
+            count(&domain, &ran);
+            assert_eq!(domain.poll(), 0);
+            step.wait();
+            step.wait();
+            assert_eq!(settle(&domain), 1, "the owner runs it");
+        });
+        step.wait();
+        // The second poll finds the grace period over.
+        let _: usize = (0..2).map(|_| domain.poll()).sum();
+        step.wait();
+    });
+}
+
 #[test]
 fn idle_threads_heads_are_taken_over() {
     let domain = OwnedDomain::new();

@@ -161,6 +161,37 @@ fn dropped_with_something_everywhere() {
     }
 }
 
+/// What stood in a slot is retired through the handle that publishes something else, or clears it:
+/// the handle keeps it, and hands it out again.
+#[test]
+fn slots() {
+    let bench = Bench::<4, 64, 256>::new(100);
+    let mut local = bench.mm().local();
+    let slot = bench.mm().slot();
+    let [first, second] = <[_; 2]>::try_from(take(&mut local, 2)).unwrap();
+    let addrs = [first.as_ptr(), second.as_ptr()];
+    let seen = || {
+        let guard = bench.rcu.read();
+        slot.load(&guard).map(|bytes| NonNull::from(bytes).cast::<u8>())
+    };
+    local.publish(&slot, first);
+    assert_eq!(seen(), Some(addrs[0]));
+    local.publish(&slot, second);
+    assert_eq!(seen(), Some(addrs[1]));
+    assert_eq!(format!("{local:?}"), "Local(4 x 64 bytes, holds 1)");
+    local.clear(&slot);
+    assert_eq!(seen(), None);
+    assert_eq!(format!("{local:?}"), "Local(4 x 64 bytes, holds 2)");
+    // The last of these comes from a page that is claimed whole, of which two are left.
+    let rest = take(&mut local, 16);
+    assert_eq!(format!("{local:?}"), "Local(4 x 64 bytes, holds 4)");
+    assert_eq!(bench.rcu.grace_period(), 1);
+    let again: BTreeSet<_> = take(&mut local, 20).iter().map(|frag| frag.as_ptr()).collect();
+    assert!(addrs.iter().all(|addr| again.contains(addr)));
+    drop((rest, slot, local));
+    bench.expect_home();
+}
+
 /// A handle that was flushed while its call was in flight goes on, and gets none of it back.
 #[test]
 fn flushed_and_used_again() {

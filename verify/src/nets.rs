@@ -138,5 +138,5 @@ fn cargo(tree: &Tree) -> Command {
 /// How long something may take that took `seconds` without a fault: generous, since the machine does
 /// other things as well.
 pub fn limit(seconds: f64) -> Duration {
-    Duration::from_secs_f64(15.0 + 5.0 * seconds)
+    Duration::from_secs_f64(8.0 + 3.0 * seconds)
 }

@@ -2,57 +2,25 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering;
 
-use common::{Bench, Manual, Piece};
-use ptfrag::{Embed, Frag, Mm, RawLock, Region, SpinLock};
-
-/// How often any lock of this program's [`Counted`] was taken.
-static TAKEN: AtomicUsize = AtomicUsize::new(0);
-
-struct Counted(SpinLock);
-
-// SAFETY: as of the lock inside.
-unsafe impl RawLock for Counted {
-    fn new() -> Self {
-        Self(SpinLock::new())
-    }
-
-    fn lock(&self) {
-        TAKEN.fetch_add(1, Relaxed);
-        self.0.lock();
-    }
-
-    fn try_lock(&self) -> bool {
-        self.0.try_lock()
-    }
-
-    unsafe fn unlock(&self) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.0.unlock() };
-    }
-}
-
-struct Counting;
-
-impl Embed for Counting {
-    type Rcu = Manual;
-    type Source = Region<4096>;
-    type Lock = Counted;
-    type Hooks = ();
-}
+use common::{
+    Bench, Manual, Piece,
+    counted::{Counted, LOCKED},
+};
+use ptfrag::{Frag, Mm, Region};
 
 /// Of 64 pages, 16 at a time go on the list in one hold of the lock, and leave it likewise.
 #[test]
 fn pages_share_a_hold_of_the_lock() {
     let (rcu, region) = (Manual::new(), Region::new(64).unwrap());
-    let mm: Mm<4, 1024, Counting> = Mm::new_in(rcu, region.clone(), ());
+    let mm: Mm<4, 1024, Counted> = Mm::new_in(rcu, region.clone(), ());
     let mut pages: Vec<Vec<_>> =
         (0..64).map(|_| (0..4).map(|_| mm.alloc().unwrap()).collect()).collect();
-    let holds = |frags: Vec<Frag<4, 1024, Counting>>| {
-        let before = TAKEN.load(Relaxed);
+    let holds = |frags: Vec<Frag<4, 1024, Counted>>| {
+        let before = LOCKED.load(Ordering::Relaxed);
         Frag::give_back_all(frags);
-        TAKEN.load(Relaxed) - before
+        LOCKED.load(Ordering::Relaxed) - before
     };
     let one_of_each = |pages: &mut Vec<Vec<_>>| pages.iter_mut().filter_map(Vec::pop).collect();
     assert_eq!(holds(one_of_each(&mut pages)), 4, "on the list");

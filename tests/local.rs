@@ -9,8 +9,11 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use common::{Bench, ByHand, Dice, Manual, Piece};
-use ptfrag::{Embed, Hooks, Local, Mm, OwnedDomain, RawLock, Rcu, Region, SpinLock};
+use common::{
+    Bench, ByHand, Dice, Manual, Piece,
+    counted::{Counted, LOCKED},
+};
+use ptfrag::{Embed, Hooks, Local, Mm, OwnedDomain, Rcu, Region, SpinLock};
 
 type Handle<const N: usize, const SIZE: usize, const PAGE: usize> = Local<N, SIZE, ByHand<PAGE>>;
 
@@ -263,39 +266,6 @@ fn a_panic() {
     }));
     assert!(panic.is_err());
     bench.expect_home();
-}
-
-static LOCKED: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts how often it is taken.
-struct Counting(SpinLock);
-
-// SAFETY: the lock inside does it all.
-unsafe impl RawLock for Counting {
-    fn new() -> Self {
-        Self(SpinLock::new())
-    }
-    fn lock(&self) {
-        LOCKED.fetch_add(1, Ordering::Relaxed);
-        self.0.lock();
-    }
-    fn try_lock(&self) -> bool {
-        LOCKED.fetch_add(1, Ordering::Relaxed);
-        self.0.try_lock()
-    }
-    unsafe fn unlock(&self) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.0.unlock() };
-    }
-}
-
-struct Counted;
-
-impl Embed for Counted {
-    type Rcu = Manual;
-    type Source = Region<4096>;
-    type Lock = Counting;
-    type Hooks = ();
 }
 
 /// Retiring takes no lock, and neither does a steady state.

@@ -1,6 +1,8 @@
 //! An embedder whose grace periods pass when the test says so, and whose hooks keep a ledger.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod counted;
+
 use std::{
     cell::Cell,
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 mod common;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},
@@ -164,6 +164,32 @@ fn dropped_with_something_everywhere() {
     }
 }
 
+/// With much out, a call serves 128 fragments, also after many of them; where few fit, it serves a
+/// quarter of what does.
+#[test]
+fn batches() {
+    let bench = Bench::<16, 256, 4096>::new(1000);
+    let mut local = bench.mm().local();
+    let mut held = VecDeque::from(take(&mut local, 1000));
+    for round in 0..100_000 {
+        held.push_back(local.alloc().unwrap());
+        local.retire(held.pop_front().unwrap());
+        if round % 16 == 0 {
+            bench.rcu.grace_period();
+        }
+    }
+    let calls = bench.rcu.calls();
+    assert!((600..900).contains(&calls), "{calls} calls");
+
+    let bench = Bench::<4, 65536, 262_144>::new(100);
+    let mut local = bench.mm().local();
+    let mut frags = take(&mut local, 400);
+    frags.drain(..16).for_each(|frag| local.retire(frag));
+    assert_eq!(bench.rcu.calls(), 0);
+    local.retire(frags.remove(0));
+    assert_eq!(bench.rcu.calls(), 1);
+}
+
 /// What stood in a slot is retired through the handle that publishes something else, or clears it:
 /// the handle keeps it, and hands it out again.
 #[test]
@@ -280,7 +306,7 @@ fn no_lock() {
     assert_eq!(LOCKED.load(Ordering::Relaxed), before, "retire took the lock");
     local.flush();
     rcu.run_down();
-    let mut held = std::collections::VecDeque::new();
+    let mut held = VecDeque::new();
     let mut round = |rounds: usize| {
         for at in 0..rounds {
             held.push_back(local.alloc().unwrap());

@@ -3,9 +3,10 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
-use ptfrag::OwnedDomain;
+use ptfrag::{Domain, OwnedDomain};
 
 /// Bytes that are out.
 static BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -31,16 +32,28 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// A thread keeps nothing of the domains that it has used, however many they were, once they are
-/// gone and it has come to another.
+/// gone and it has come to another; and a domain keeps no more records than it has had threads at a
+/// time. (One test, since others would allocate meanwhile.)
 #[test]
-fn threads_forget_dropped_domains() {
-    let bytes = |domains: usize| {
-        for _ in 0..domains {
+fn threads_and_domains_come_and_go() {
+    let domains = |count: usize| {
+        for _ in 0..count {
             let domain = OwnedDomain::new();
             drop(domain.read());
         }
         BYTES.load(Ordering::Relaxed)
     };
-    let few = bytes(10);
-    assert_eq!(bytes(100), few);
+    let few = domains(10);
+    assert_eq!(domains(100), few);
+
+    let domain: &Domain = Box::leak(Box::new(OwnedDomain::new()));
+    let threads = |count: usize| {
+        for _ in 0..count {
+            // `join` waits for the destructors of its thread-locals, too.
+            thread::spawn(|| drop(domain.read())).join().unwrap();
+        }
+        BYTES.load(Ordering::Relaxed)
+    };
+    let few = threads(10);
+    assert_eq!(threads(100), few);
 }

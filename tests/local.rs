@@ -190,6 +190,21 @@ fn batches() {
     assert_eq!(bench.rcu.calls(), 1);
 }
 
+/// A handle takes two pages' worth one by one, so that others get the rest of a page, and then whole
+/// pages.
+#[test]
+fn whole_pages_in_the_end() {
+    for (count, pages) in [(31, 2), (32, 3), (33, 4)] {
+        let bench = Bench::<16, 256, 4096>::new(10);
+        let mut local = bench.mm().local();
+        let mine = take(&mut local, count);
+        let other = bench.take(1);
+        assert_eq!(bench.mm().pages(), pages, "after {count}");
+        drop((mine, other, local));
+        bench.expect_home();
+    }
+}
+
 /// What stood in a slot is retired through the handle that publishes something else, or clears it:
 /// the handle keeps it, and hands it out again.
 #[test]

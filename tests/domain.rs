@@ -288,6 +288,32 @@ fn barrier_covers_all_threads() {
     });
 }
 
+/// A poll runs no more of what several threads have left behind than of what one has.
+#[test]
+fn batches_of_others_are_bounded() {
+    let domain = leaked();
+    let ran = counter();
+    let together = Arc::new(Barrier::new(4));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (ran, together) = (Arc::clone(&ran), Arc::clone(&together));
+            thread::spawn(move || {
+                drop(domain.read());
+                (0..50).for_each(|_| count(domain, &ran));
+                together.wait();
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    drop(domain.read());
+    let mut polls = 0;
+    while ran.load(Ordering::Relaxed) < 200 {
+        assert!(domain.poll() <= 64);
+        polls += 1;
+        assert!(polls < 100, "nothing comes back");
+    }
+}
+
 /// Others leave a thread's heads to it as long as it polls.
 #[test]
 fn busy_threads_keep_their_heads() {

@@ -116,3 +116,20 @@ impl Sub for Mask {
         Self(self.0 & !other.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operators_are_those_of_sets() {
+        let masks = || (0..1 << 4).map(Mask::from_bits);
+        for (a, b) in masks().flat_map(|a| masks().map(move |b| (a, b))) {
+            for i in (0..4).map(Mask::single) {
+                assert_eq!((a | b).contains(i), a.contains(i) || b.contains(i));
+                assert_eq!((a & b).contains(i), a.contains(i) && b.contains(i));
+                assert_eq!((a - b).contains(i), a.contains(i) && !b.contains(i));
+            }
+        }
+    }
+}

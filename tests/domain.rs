@@ -314,6 +314,34 @@ fn batches_of_others_are_bounded() {
     }
 }
 
+/// Whoever left a lot behind does not keep those behind it waiting, nor is a batch cut short.
+#[test]
+fn others_take_turns() {
+    let domain = OwnedDomain::new();
+    let (few, many) = (counter(), counter());
+    let queued = Barrier::new(2);
+    let end = Barrier::new(3);
+    thread::scope(|scope| {
+        // The youngest thread is looked at first.
+        for (heads, ran) in [(1, &few), (320, &many)] {
+            let (domain, queued, end) = (&domain, &queued, &end);
+            scope.spawn(move || {
+                drop(domain.read());
+                (0..heads).for_each(|_| count(domain, ran));
+                queued.wait();
+                end.wait();
+            });
+            queued.wait();
+        }
+        // What has run after each poll that ran something.
+        let ran = || [&few, &many].map(|ran| ran.load(Ordering::Relaxed));
+        let batches: Vec<_> = (0..100).filter_map(|_| (domain.poll() != 0).then(ran)).collect();
+        end.wait();
+        let turns = [[0, 64], [1, 127], [1, 191], [1, 255], [1, 319], [1, 320]];
+        assert_eq!(batches, turns);
+    });
+}
+
 /// Others leave a thread's heads to it as long as it polls.
 #[test]
 fn busy_threads_keep_their_heads() {
@@ -325,11 +353,13 @@ fn busy_threads_keep_their_heads() {
     thread::scope(|scope| {
         scope.spawn(|| {
             drop(domain.read());
+            // Nor is it enough that it was new not long ago.
+            (0..10).for_each(|_| domain.synchronize());
             count(&domain, &ran);
-            assert_eq!(domain.poll(), 0);
+            let at_once = domain.poll();
             step.wait();
             step.wait();
-            assert_eq!(settle(&domain), 1, "the owner runs it");
+            assert_eq!((at_once, settle(&domain)), (0, 1), "the owner runs it");
         });
         step.wait();
         // The second poll finds the grace period over.

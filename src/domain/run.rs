@@ -17,7 +17,7 @@ impl Shared {
         let busy = me.queue.has_work();
         // Also for work that its owner will see to: only epochs that pass can show that it does
         // not.
-        if !busy && !self.records.iter().any(|record| record.queue.has_work()) {
+        if !(busy || self.records.iter().any(|record| record.queue.has_work())) {
             return 0;
         }
         self.advance();

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     nets::{Net, limit},
     plant::Planted,
-    run::{Ended, run},
+    run::{Ended, Run, run},
     store::{Outcome, Store, Verdict},
     tree::{self, Files, Tree},
 };
@@ -28,6 +28,8 @@ pub struct Prey {
     pub planted: Planted,
     /// The net and the test that come first.
     pub killer: Option<(Net, String)>,
+    /// Whether it is known why nothing catches it.
+    pub excused: bool,
 }
 
 impl Prey {
@@ -35,9 +37,13 @@ impl Prey {
         tree::key(source, &self.planted)
     }
 
-    /// Whether this is what became of it; something else than the killer is tried again.
+    /// Whether this is what became of it; something else than the killer is tried again, and so is
+    /// what has no reason to survive.
     fn is_settled(&self, outcome: &Outcome) -> bool {
-        self.killer.as_ref().is_none_or(|(net, test)| outcome.verdict.is_kill_by(net.name(), test))
+        match &self.killer {
+            Some((net, test)) => outcome.verdict.is_kill_by(net.name(), test),
+            None => self.excused || outcome.verdict != Verdict::Survived,
+        }
     }
 }
 
@@ -117,7 +123,8 @@ fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, Str
             // A compiler that takes that long compiles something that cannot be compiled.
             let built = run(build, limit(60.0)).map_err(|error| error.to_string())?;
             if built.ended != Ended::Well {
-                return Ok(Verdict::Unviable { net: net.name().into() });
+                let error = complaint(&built)?;
+                return Ok(Verdict::Unviable { net: net.name().into(), error });
             }
         }
         let test = match only {
@@ -136,6 +143,20 @@ fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, Str
     Ok(Verdict::Survived)
 }
 
+/// Why something does not compile. If it is not the compiler that says so, something else is wrong.
+fn complaint(built: &Run) -> Result<String, String> {
+    if built.ended == Ended::TimedOut {
+        return Ok("the compiler does not come to an end".into());
+    }
+    let said = built.output.said();
+    let compiler = said.iter().any(|line| line.starts_with("error: could not compile"));
+    let error = said.iter().find(|line| line.starts_with("error"));
+    error
+        .filter(|_| compiler)
+        .cloned()
+        .ok_or_else(|| format!("the build failed:\n{}", said.join("\n")))
+}
+
 fn describe(outcome: &Outcome) -> String {
     let Outcome { id, verdict, seconds, .. } = outcome;
     let what = match verdict {
@@ -144,7 +165,27 @@ fn describe(outcome: &Outcome) -> String {
             format!("{how} {net} {}", test.as_deref().unwrap_or("(no test named)"))
         }
         Verdict::Survived => "SURVIVED".to_owned(),
-        Verdict::Unviable { net } => format!("does not compile ({net})"),
+        Verdict::Unviable { net, error } => format!("does not compile ({net}): {error}"),
     };
     format!("{id}: {what}, {seconds:.0} s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(script: &str, limit: u64) -> Run {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script]);
+        run(command, std::time::Duration::from_secs(limit)).unwrap()
+    }
+
+    #[test]
+    fn only_a_compiler_says_that_it_does_not_compile() {
+        let compiler = "echo 'error[E0308]: t'; echo 'error: could not compile `c`'; exit 101";
+        assert_eq!(complaint(&built(compiler, 60)).unwrap(), "error[E0308]: t");
+        assert!(complaint(&built("echo 'error: no space left'; exit 101", 60)).is_err());
+        assert!(complaint(&built("kill -9 $$", 60)).is_err());
+        assert!(complaint(&built("sleep 1000", 1)).is_ok());
+    }
 }

@@ -26,15 +26,17 @@ mod tree;
 
 use clean::Clean;
 use hunt::{Ground, Prey, hunt, tree_dir};
+use mutants::Mutant;
 use nets::Net;
 use report::Findings;
+use survivors::Reason;
 use tree::{Files, Tree};
 
 /// Plants faults in ptfrag, one at a time, and sees which net catches them.
 ///
 /// What is known of a fault is kept in `target/verify` as long as neither it nor the source
 /// changes, so an interrupted run goes on where it was. What is known of a mutant of cargo-mutants
-/// is kept as long as the file that it is in does not change.
+/// is kept as long as the file that it is in does not change, unless it survived for no known reason.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -108,11 +110,9 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let mut mutants = mutants::list(&root)?;
             let all = mutants.len();
             mutants.retain(|mutant| wanted(mutant.id()));
-            let prey = mutants.iter().map(|mutant| {
-                let planted = mutant.plant(&root)?;
-                Ok(Prey { id: mutant.id().to_owned(), planted, killer: None })
-            });
-            let prey = prey.collect::<Result<Vec<_>, String>>()?;
+            let reasons = survivors::load(&root)?;
+            let prey = mutants.iter().map(|mutant| prey_of_mutant(&root, mutant, &reasons));
+            let prey = prey.collect::<Result<Vec<_>, _>>()?;
             hunt(&ground(mutants::SOURCE, Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.problems)
         }
@@ -132,7 +132,14 @@ fn prey_of_fault(root: &Path, fault: &faults::Fault) -> Result<Prey, String> {
             .ok_or_else(|| named(format!("no net is called {}", killer.net)))?;
         Ok::<_, String>((net, killer.test.clone()))
     });
-    Ok(Prey { id: fault.id.clone(), planted, killer: killer.transpose()? })
+    let excused = fault.equivalent.is_some();
+    Ok(Prey { id: fault.id.clone(), planted, killer: killer.transpose()?, excused })
+}
+
+fn prey_of_mutant(root: &Path, mutant: &Mutant, reasons: &[Reason]) -> Result<Prey, String> {
+    let source = mutant.source(root)?;
+    let excused = reasons.iter().any(|reason| reason.is_about(mutant, &source));
+    Ok(Prey { id: mutant.id().to_owned(), planted: mutant.plant(root)?, killer: None, excused })
 }
 
 #[cfg(test)]

@@ -269,7 +269,7 @@ fn catcher(verdict: &Verdict) -> String {
             format!("{net}{test}{}", if *timeout { " (timeout)" } else { "" })
         }
         Verdict::Survived => "**nothing**".to_owned(),
-        Verdict::Unviable { net } => format!("**does not compile** ({net})"),
+        Verdict::Unviable { net, .. } => format!("**does not compile** ({net})"),
     }
 }
 

@@ -14,9 +14,17 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "verdict")]
 pub enum Verdict {
-    Killed { net: String, test: Option<String>, timeout: bool },
+    Killed {
+        net: String,
+        test: Option<String>,
+        timeout: bool,
+    },
     Survived,
-    Unviable { net: String },
+    /// With what the compiler said first.
+    Unviable {
+        net: String,
+        error: String,
+    },
 }
 
 impl Verdict {
@@ -94,10 +102,11 @@ mod tests {
         let killed = Verdict::Killed { net: "n".into(), test: Some("t".into()), timeout: false };
         let first = outcome("a", Verdict::Survived);
         let again = outcome("a", killed.clone());
-        let other = outcome("b", Verdict::Unviable { net: "n".into() });
+        let unviable = Verdict::Unviable { net: "n".into(), error: "error: e".into() };
+        let other = outcome("b", unviable.clone());
         let known = parse(&format!("{first}\n{again}\n{}", &other[..other.len() - 2]));
         assert_eq!(known.len(), 1);
         assert_eq!(known["a"].verdict, killed);
-        assert_eq!(parse(&other)["b"].verdict, Verdict::Unviable { net: "n".into() });
+        assert_eq!(parse(&other)["b"].verdict, unviable);
     }
 }

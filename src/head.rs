@@ -47,8 +47,8 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
-    /// Up to so many pages, none is sent home for being empty.
-    keep: u32,
+    /// Up to so many pages, none is sent home for being empty. Written while nobody else has a pin.
+    keep: UnsafeCell<u32>,
     dispose: unsafe fn(NonNull<Self>),
 }
 
@@ -119,7 +119,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             rcu,
             source,
             hooks,
-            keep: 0,
+            keep: UnsafeCell::new(0),
             dispose,
         }
     }
@@ -208,19 +208,23 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The caller has a handle, and nobody else uses it meanwhile.
     pub(crate) unsafe fn set_keep(head: NonNull<Self>, pages: u32) -> bool {
         // SAFETY: the handle keeps the head.
-        let pins = unsafe { &head.as_ref().guarded.pins };
-        // Acquire pairs with `unpin`: whoever was there before has finished.
-        let alone = pins.load(Ordering::Acquire) == Pin::Handle.unit();
+        let this = unsafe { head.as_ref() };
+        let (pins, one) = (&this.guarded.pins, Pin::Handle.unit());
+        // Acquire pairs with `unpin`: whoever was there before has finished. An exchange, though it
+        // changes nothing, because it sees the last of them go.
+        let alone = pins.compare_exchange(one, one, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if alone {
             // SAFETY: the only pin is the caller's handle.
-            unsafe { (*head.as_ptr()).keep = pages };
+            this.keep.with_mut(|keep| unsafe { *keep = pages });
         }
         alone
     }
 
     /// Whether a page that is empty now stays.
     pub(crate) fn keeps_empty(&self) -> bool {
-        self.keep != 0 && self.pages() <= self.keep as usize
+        // SAFETY: the caller has a pin, so nobody writes.
+        let keep = self.keep.with(|keep| unsafe { *keep });
+        keep != 0 && self.pages() <= keep as usize
     }
 
     /// Adds a pin; the caller has one already.

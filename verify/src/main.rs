@@ -84,6 +84,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     run::end_together()?;
     let files: Files = tree::files(&root)?;
     std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+    let _alone = store::lock(&dir)?;
     let tree = Tree::new(tree_dir(&dir, 0), &files)?;
     let source = tree::fingerprint(&files);
     let ground = |source, seconds| Ground {

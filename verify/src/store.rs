@@ -43,6 +43,14 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
+/// Keeps other runs out of a directory until it is dropped: they would plant in the same trees.
+pub fn lock(dir: &Path) -> Result<File, String> {
+    let path = dir.join("lock");
+    let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    file.try_lock().map_err(|error| format!("{}: another run is there: {error}", dir.display()))?;
+    Ok(file)
+}
+
 /// The outcomes so far, one to a line.
 pub struct Store {
     known: HashMap<String, Outcome>,
@@ -92,6 +100,17 @@ pub fn restore<T: DeserializeOwned>(path: &Path) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_has_one_run() {
+        let dir = std::env::temp_dir().join(format!("ptfrag-verify-lock-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let held = lock(&dir).unwrap();
+        assert!(lock(&dir).unwrap_err().contains("another run is there"));
+        drop(held);
+        assert!(lock(&dir).is_ok());
+        fs::remove_dir_all(dir).unwrap();
+    }
 
     #[test]
     fn outcomes_come_back_and_half_a_line_does_not() {

@@ -1,8 +1,12 @@
 //! Empty pages that an mm keeps (rules 1, 6 and 12).
 
+use loom::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread::yield_now,
+};
 use ptfrag::Frag;
 
-use crate::support::*;
+use crate::{local::*, support::*};
 
 /// An mm that keeps empty pages is closed while the last fragment of one comes back, and while
 /// another thread shrinks it: the page goes home once.
@@ -105,5 +109,38 @@ fn kept_whole_page_against_close() {
         mm.close();
         other.join().unwrap();
         drop(mm.end());
+    });
+}
+
+/// What an mm keeps is set when a handle that has emptied a page has just gone.
+///
+/// ```text
+/// user of the handle              owner
+/// take; give back: keep?          wait, without an edge
+/// DRAIN; call; release: unpin     .
+/// drop the handle: unpin          pins == 1: keep = 1
+/// ```
+///
+/// Orderings: all use of the head before its only handle sets it up. Two threads, exhaustive. Fails
+/// with a race on `keep` when the owner's look at the pins is not Acquire.
+#[test]
+fn set_up_after_a_handle() {
+    explore::<128>(2, 1, || {
+        let mm: Mm2 = mm();
+        let mut local: Handle2 = local(&mm);
+        let gone = Shared::new(AtomicBool::new(false));
+        let other = spawn(move || {
+            give_back(take_by(&mut local).unwrap());
+            local.flush();
+            try_grace_period();
+            drop(local);
+            gone.store(true, Ordering::Relaxed);
+        });
+        while !gone.load(Ordering::Relaxed) {
+            yield_now();
+        }
+        drop(mm.keeping(1));
+        other.join().unwrap();
+        drop(gone.end());
     });
 }

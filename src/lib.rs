@@ -77,6 +77,10 @@
 //! 17. *Whoever queues a head has acquired the page's word*: the call comes after all that others
 //!     did to make it necessary, be it unpublishing what they retired into X, unlinking the page,
 //!     or reading this very head in the last callback.
+//! 18. *What a handle holds is used to everybody else.* What it has sent for is its callback's
+//!     until that says that the grace period is over; what it gathers meanwhile waits for the next
+//!     call, as X does on a page. If the handle is flushed or dropped first, it is the callback
+//!     that gives back what was sent, and either of them ends the handle's part, never both.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.

@@ -20,7 +20,8 @@ use ptfrag::Rcu;
 ///                       writes 0                         leave
 /// ```
 ///
-/// Rules 4 and 17.
+/// Rules 4 and 17. Three threads, at most 3 preemptions. Fails when `queue` does not acquire the
+/// word.
 #[test]
 fn unpublished_before_the_promotion() {
     explore::<128>(3, 1, || {
@@ -60,7 +61,8 @@ fn unpublished_before_the_promotion() {
 ///                       b takes the page, lists it       CAS, or start over
 /// ```
 ///
-/// Rules 6, 12 and 17. The flag says in which order the two came, and orders nothing.
+/// Rules 6, 12 and 17. Three threads, at most 3 preemptions. The flag says in which order the two
+/// came, and orders nothing. Fails when `queue` does not acquire the word.
 #[test]
 fn unlinked_before_the_drain() {
     explore::<256>(3, 1, || {

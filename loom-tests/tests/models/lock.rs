@@ -25,8 +25,8 @@ impl Counter {
 /// lock; count; unlock             lock; count; unlock
 /// ```
 ///
-/// Two threads, exhaustive. Fails with a race when `try_lock` does not acquire, or `unlock` does
-/// not release.
+/// What `RawLock` promises. Two threads, exhaustive. Fails with a race when `try_lock` does not
+/// acquire, or `unlock` does not release.
 #[test]
 fn spin_lock_excludes() {
     explore::<128>(2, 1, || {

@@ -11,8 +11,9 @@ use crate::support::*;
 /// hook writes 0; CAS 0 -> F       take 0 or the host, and write it
 /// ```
 ///
-/// Fails when the callback's exchange in `apply` is not Release, or that of the taker not
-/// Acquire: in `take_first`, or in `take_listed`.
+/// A fragment's last use before its reuse. Two threads, exhaustive. Fails when the callback's
+/// exchange in `apply` is not Release, or the taker's not Acquire: in `take_first`, or in
+/// `take_listed`.
 #[test]
 fn callback_before_take() {
     explore::<256>(2, 1, || {
@@ -35,8 +36,8 @@ fn callback_before_take() {
 /// write 0; CAS 0 -> F             take 0 or the host, and write it
 /// ```
 ///
-/// Fails when the exchange of the give-back is not Release, or the taker's in `take_listed` not
-/// Acquire.
+/// A fragment's last use before its reuse. Two threads, exhaustive. Fails when the exchange of the
+/// give-back is not Release, or the taker's in `take_listed` not Acquire.
 #[test]
 fn give_back_before_take() {
     explore::<256>(2, 1, || {
@@ -61,8 +62,9 @@ fn give_back_before_take() {
 /// write 1; CAS 1 -> X             grace period: 0 -> F, 1 -> P; grace period: hook writes 1
 /// ```
 ///
-/// Rule 17. Fails when the exchange of `retire` is not Release, and when `queue` does not acquire
-/// the word: where `retire` finds P empty it queues the head that the callback's RCU has just read.
+/// Rule 17. Two threads, exhaustive. Fails when the exchange of `retire` is not Release, and when
+/// `queue` does not acquire the word: where `retire` finds P empty it queues the head that the
+/// callback's RCU has just read.
 #[test]
 fn retire_before_its_callback() {
     explore::<256>(2, 1, || {
@@ -90,9 +92,9 @@ fn retire_before_its_callback() {
 /// write 0; CAS 0 -> F, link       retire 1; grace periods: DRAIN, release; put writes the page
 /// ```
 ///
-/// Does not fail when `queue` does not acquire the word, since the lock orders it here;
-/// `close_against_the_last_retire` does. It fails with a race on the node when the page's call is
-/// queued before the unlink.
+/// Rule 6, and all use of a page before its release. Two threads, exhaustive. Does not fail when
+/// `queue` does not acquire the word, since the lock orders it here; `close_against_the_last_retire`
+/// does. It fails with a race on the node when the page's call is queued before the unlink.
 #[test]
 fn use_before_release() {
     explore::<128>(2, 1, || {
@@ -118,7 +120,8 @@ fn use_before_release() {
 /// make the descriptor; link       enter; first; load word; CAS
 /// ```
 ///
-/// Fails when the list head's store in `push` or its load in `first` is Relaxed.
+/// Descriptor and first word before a page is found. Two threads, exhaustive. Fails when the list
+/// head's store in `push` or its load in `first` is Relaxed.
 #[test]
 fn fresh_page_before_a_looker() {
     explore::<256>(2, 1, || {
@@ -142,8 +145,9 @@ fn fresh_page_before_a_looker() {
 /// link X; take X 1; unlink X
 /// ```
 ///
-/// Does not tell a Relaxed store in `unlink` from the Release one: here the thread that unlinks has
-/// made the descriptor itself. It fails as `fresh_page_before_a_looker` does.
+/// Descriptor and first word before a page is found. Two threads, exhaustive. Does not tell a
+/// Relaxed store in `unlink` from the Release one: here the thread that unlinks has made the
+/// descriptor itself. It fails as `fresh_page_before_a_looker` does.
 #[test]
 fn unlink_before_a_looker() {
     explore::<128>(2, 2, || {

@@ -14,10 +14,10 @@ use crate::support::*;
 /// leave
 /// ```
 ///
-/// Two threads, exhaustive. Fails with "another mm's fragment" or a race when `take_first` looks
-/// without a read-side section, or when the DRAIN grace period is left out (`Word::freed` answers
-/// with a release and the zero word); and when a taker that finds only the host goes on under the
-/// lock with the page that it saw instead of the list's first.
+/// Rules 1 and 6. Two threads, exhaustive. Fails with "another mm's fragment" or a race when
+/// `take_first` looks without a read-side section, or when the DRAIN grace period is left out
+/// (`Word::freed` answers with a release and the zero word); and when a taker that finds only the
+/// host goes on under the lock with the page that it saw instead of the list's first.
 #[test]
 fn looker_against_a_second_mm() {
     explore::<256>(2, 1, || {
@@ -41,8 +41,8 @@ fn looker_against_a_second_mm() {
 /// leave
 /// ```
 ///
-/// Two threads, exhaustive. Fails when a give-back that empties an unlisted page releases it at
-/// once, without DRAIN.
+/// Rule 6. Two threads, exhaustive. Fails when a give-back that empties an unlisted page releases
+/// it at once, without DRAIN.
 #[test]
 fn give_back_of_all_against_a_looker() {
     explore::<256>(2, 1, || {

@@ -13,9 +13,9 @@ use ptfrag::RawLock;
 ///                      take b0; retire a1; grace period
 /// ```
 ///
-/// Two threads, exhaustive. Fails with a deadlock when the callback waits for the lock, and when
-/// `retire` takes it; with a second reclaim when the callback comes again from its start, and with
-/// a lost page when it does not come again.
+/// Rule 15. Two threads, exhaustive. Fails with a deadlock when the callback waits for the lock, and
+/// when `retire` takes it; with a second reclaim when the callback comes again from its start, and
+/// with a lost page when it does not come again.
 #[test]
 fn stopped_lock_holder() {
     explore::<128>(2, 2, || {

@@ -141,6 +141,6 @@ fn set_up_after_a_handle() {
         }
         drop(mm.keeping(1));
         other.join().unwrap();
-        drop(gone.end());
+        gone.end();
     });
 }

@@ -129,25 +129,31 @@ fn dropped_guards_run_callbacks() {
     assert_eq!(ran.load(Ordering::Relaxed), 1);
 }
 
-/// A thread polls after 32 heads of its own, or else at every 128th guard that it drops.
+/// A thread polls after 32 heads of its own, at every 64th guard that it drops while it has any, or
+/// else at every 128th.
 #[test]
 fn guards_poll_at_their_pace() {
-    let drops_until_a_callback = |first: usize, each: usize| {
+    let drops_until_a_callback = |first: usize, each: usize, another: usize| {
         let domain = OwnedDomain::new();
         let ran = counter();
+        let count = |heads| (0..heads).for_each(|_| count(&domain, &ran));
+        thread::scope(|scope| {
+            scope.spawn(|| count(another));
+        });
         let mut heads = first;
         (1..).find(|_| {
             let guard = domain.read();
-            (0..heads).for_each(|_| count(&domain, &ran));
+            count(heads);
             heads = each;
             drop(guard);
             ran.load(Ordering::Relaxed) != 0
         })
     };
-    let polls = drops_until_a_callback(32, 32).unwrap();
+    let polls = drops_until_a_callback(32, 32, 0).unwrap();
     assert!(polls <= 4, "{polls}");
-    assert_eq!(drops_until_a_callback(8, 8), Some(4 * polls));
-    assert_eq!(drops_until_a_callback(1, 0), Some(128 * polls));
+    assert_eq!(drops_until_a_callback(8, 8, 0), Some(4 * polls));
+    assert_eq!(drops_until_a_callback(1, 0, 0), Some(64 * polls));
+    assert_eq!(drops_until_a_callback(0, 0, 1), Some(128 * polls));
 }
 
 #[test]

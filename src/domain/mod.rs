@@ -108,8 +108,13 @@ const BATCH: usize = 64;
 /// that a backlog shrinks.
 const CALLS_PER_POLL: u32 = BATCH as u32 / 2;
 
-/// A thread that queues nothing still polls at every so many ends of a section, for the others.
-const DROPS_PER_POLL: u32 = 128;
+/// A thread with heads of its own also polls at every so many ends of a section. A call needs three
+/// polls, and a [`Local`](crate::Local) makes one at a time: what it retires meanwhile has to fit
+/// into it.
+const DROPS_PER_POLL: u32 = 64;
+
+/// A thread that has queued nothing still polls at every so many ends of a section, for the others.
+const IDLE_DROPS_PER_POLL: u32 = 128;
 
 /// A thread with heads of its own looks round at those of others at every so many polls: their
 /// records are on cache lines that their owners write.

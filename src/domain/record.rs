@@ -5,7 +5,7 @@ use core::ptr;
 use crossbeam_utils::CachePadded;
 
 use super::{
-    CALLS_PER_POLL, DROPS_PER_POLL, NEGLECT, POLLS_PER_ROUND,
+    CALLS_PER_POLL, DROPS_PER_POLL, IDLE_DROPS_PER_POLL, NEGLECT, POLLS_PER_ROUND,
     epoch::{Announcement, Clock, Epoch},
     queue::Queue,
 };
@@ -57,6 +57,8 @@ struct Own {
     /// Outermost user guards dropped, and heads queued, since the owner last polled.
     drops: u32,
     calls: u32,
+    /// After so many of those drops it polls.
+    drops_to_poll: u32,
     /// Polls so far.
     polls: u32,
     /// The record at which the next round of taking over goes on.
@@ -65,7 +67,15 @@ struct Own {
 
 impl Own {
     const fn new(transient: bool) -> Self {
-        Self { nesting: 0, transient, drops: 0, calls: 0, polls: 0, cursor: ptr::null() }
+        Self {
+            nesting: 0,
+            transient,
+            drops: 0,
+            calls: 0,
+            drops_to_poll: IDLE_DROPS_PER_POLL,
+            polls: 0,
+            cursor: ptr::null(),
+        }
     }
 }
 
@@ -186,7 +196,7 @@ impl Record {
             own.drops += u32::from(own.nesting == 1);
             own.nesting == 1
                 && !own.transient
-                && (own.drops >= DROPS_PER_POLL || own.calls >= CALLS_PER_POLL)
+                && (own.drops >= own.drops_to_poll || own.calls >= CALLS_PER_POLL)
         });
         self.leave();
         due
@@ -200,14 +210,19 @@ impl Record {
     /// Counts a head that the owner is about to queue.
     #[inline]
     pub(super) fn count_call(&self) {
-        self.with_own(|own| own.calls = own.calls.saturating_add(1));
+        self.with_own(|own| {
+            own.calls = own.calls.saturating_add(1);
+            own.drops_to_poll = DROPS_PER_POLL;
+        });
     }
 
-    /// Begins a poll of the owner, and says whether it is one that looks round at the others.
-    pub(super) fn begin_poll(&self, now: Epoch) -> bool {
+    /// Begins a poll of the owner, who has heads of its own if `busy`, and says whether it is one
+    /// that looks round at the others.
+    pub(super) fn begin_poll(&self, now: Epoch, busy: bool) -> bool {
         let polls = self.with_own(|own| {
             own.drops = 0;
             own.calls = 0;
+            own.drops_to_poll = if busy { DROPS_PER_POLL } else { IDLE_DROPS_PER_POLL };
             own.polls = own.polls.wrapping_add(1);
             own.polls
         });

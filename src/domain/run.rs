@@ -13,8 +13,8 @@ impl Shared {
     /// [`Domain::poll`](super::Domain::poll) for the owner of `me`, who is neither in a section nor
     /// in a callback.
     pub(super) fn poll(&self, me: &Record) -> usize {
-        let look_round = me.begin_poll(self.clock.now());
         let busy = me.queue.has_work();
+        let look_round = me.begin_poll(self.clock.now(), busy);
         // Also for work that its owner will see to: only epochs that pass can show that it does
         // not.
         if !(busy || self.records.iter().any(|record| record.queue.has_work())) {

@@ -19,7 +19,8 @@ use crate::{
     word::Word,
 };
 
-/// `[previous, next]`: the hosts of the neighbours, null at the ends.
+/// `[previous, next]`: the hosts of the neighbours, at the ends the address of the list. Null is
+/// neither: zeros, the likeliest thing to be written over a node, are no link.
 type Node = [*mut u8; 2];
 const PREV: usize = 0;
 const NEXT: usize = 1;
@@ -53,6 +54,16 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         NonNull::new(self.first.load(Ordering::Acquire))
     }
 
+    /// What stands in a node for no neighbour. The list is in use, so it does not move any more.
+    fn end(&self) -> *mut u8 {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// The host that a link leads to, if it is not the end.
+    fn neighbour(&self, link: *mut u8) -> Result<Option<NonNull<u8>>, BadLink> {
+        if link == self.end() { Ok(None) } else { NonNull::new(link).map(Some).ok_or(BadLink) }
+    }
+
     /// Puts a page in front. `word` is the page's, LISTED.
     ///
     /// # Safety
@@ -66,9 +77,9 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
             // SAFETY: the first page of the list is listed, so its word names its host.
             unsafe { host_of_listed::<N, S>(source, second) }
         });
-        let next = second.map_or(ptr::null_mut(), NonNull::as_ptr);
+        let next = second.map_or(self.end(), NonNull::as_ptr);
         // SAFETY: the host is free memory of ours under the lock.
-        unsafe { write(host, [ptr::null_mut(), next]) };
+        unsafe { write(host, [self.end(), next]) };
         if let Some(second) = second {
             // SAFETY: likewise the host of a listed page.
             unsafe { set_link(second, PREV, host.as_ptr()) };
@@ -90,8 +101,8 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         let host = unsafe { host_of(source, page, word) };
         // SAFETY: the node of a listed page is read under the lock.
         let [prev, next] = unsafe { read(host) };
-        let neighbour = |link: *mut u8, back: usize| -> Result<bool, BadLink> {
-            let Some(link) = NonNull::new(link) else { return Ok(false) };
+        let points_back = |link: *mut u8, back: usize| -> Result<bool, BadLink> {
+            let Some(link) = self.neighbour(link)? else { return Ok(false) };
             let page = source.desc(link).ok_or(BadLink)?;
             // SAFETY: a source's descriptors may be looked at whenever it lives.
             let its_host = unsafe { host_of_listed::<N, S>(source, page) };
@@ -102,8 +113,8 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
                 Err(BadLink)
             }
         };
-        neighbour(next, PREV)?;
-        if !neighbour(prev, NEXT)? && self.first.load(Ordering::Relaxed) != page.as_ptr() {
+        points_back(next, PREV)?;
+        if !points_back(prev, NEXT)? && self.first.load(Ordering::Relaxed) != page.as_ptr() {
             return Err(BadLink);
         }
         Ok(())
@@ -123,7 +134,12 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         let host = unsafe { host_of(source, page, word) };
         // SAFETY: the node of a listed page is read under the lock.
         let next = unsafe { read(host) }[NEXT];
-        NonNull::new(next).and_then(|next| source.desc(next))
+        self.page_at(source, next)
+    }
+
+    /// The page whose host a checked link leads to.
+    fn page_at(&self, source: &S, link: *mut u8) -> Option<NonNull<PageDesc>> {
+        self.neighbour(link).ok().flatten().and_then(|host| source.desc(host))
     }
 
     /// Takes a page off the list and wipes its node. `word` is the listed word that the page has
@@ -137,16 +153,15 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         let host = unsafe { host_of(source, page, word) };
         // SAFETY: the node is still ours.
         let [prev, next] = unsafe { read(host) };
-        if let Some(next) = NonNull::new(next) {
+        if let Ok(Some(next)) = self.neighbour(next) {
             // SAFETY: `check` found the host of a listed page there.
             unsafe { set_link(next, PREV, prev) };
         }
-        match NonNull::new(prev) {
+        match self.neighbour(prev) {
             // SAFETY: as for `next`.
-            Some(prev) => unsafe { set_link(prev, NEXT, next) },
-            None => {
-                let second = NonNull::new(next).and_then(|next| source.desc(next));
-                let second = second.map_or(ptr::null_mut(), NonNull::as_ptr);
+            Ok(Some(prev)) => unsafe { set_link(prev, NEXT, next) },
+            _ => {
+                let second = self.page_at(source, next).map_or(ptr::null_mut(), NonNull::as_ptr);
                 // Release, for the same reason as in `push`.
                 self.first.store(second, Ordering::Release);
             }

@@ -186,15 +186,17 @@ fn another_domains_guard() {
 /// the list; once the node is as it was, so is everything else.
 #[test]
 fn an_overwritten_list_node() {
-    for garbage in [[0xaa_u8; 16], [0; 16]] {
+    let garbage = [[0xaa_u8; 16], [0; 16]];
+    for (at, garbage) in (0..3).flat_map(|at| garbage.map(|garbage| (at, garbage))) {
         let bench = Four::new(3);
         let mut frags = bench.take(12);
-        let hosts: Vec<_> = [11, 7, 3].map(|at| frags.remove(at)).into_iter().collect();
-        let host = hosts[1].as_ptr();
-        drop(hosts);
-        // Three pages are listed, and the one in the middle keeps one fragment besides the host.
-        let last = frags.remove(3);
-        drop(frags.drain(3..5));
+        // Three pages are listed, the first in front.
+        let hosts: Vec<_> = [11, 7, 3].map(|at| frags.remove(at)).into_iter().rev().collect();
+        let host = hosts[at].as_ptr();
+        drop(hosts.into_iter().rev().collect::<Vec<_>>());
+        // One of them keeps one fragment besides the host.
+        let last = frags.remove(3 * at);
+        drop(frags.drain(3 * at..3 * at + 2));
         let addr = last.as_ptr();
         // SAFETY: not kept, which is the point; the memory is there.
         let node = unsafe { host.cast::<[u8; 16]>().as_mut() };

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    fmt::{self, Write},
     io::ErrorKind,
     ptr::NonNull,
     sync::{
@@ -443,4 +444,18 @@ mod linux {
         assert_eq!(unsafe { start.read() }, 3);
         put(&region, locked);
     }
+}
+
+/// Formatting a region is no obstacle to whoever it is written to.
+#[test]
+fn the_writer_may_use_the_region() {
+    struct Writer(Region<4096>);
+    impl Write for Writer {
+        fn write_str(&mut self, _: &str) -> fmt::Result {
+            assert_eq!(self.0.pages_out(), 0);
+            Ok(())
+        }
+    }
+    let region = Region::new(1).unwrap();
+    write!(Writer(region.clone()), "{region:?}").unwrap();
 }

@@ -292,15 +292,19 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
 
 impl<const PAGE: usize> fmt::Debug for Region<PAGE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let free = self.0.free();
+        // Formatting is foreign code, and may wait: not under the lock.
+        let (grown, out, warm, cold, taken) = {
+            let free = self.0.free();
+            (free.grown, free.out, free.warm.len(), free.cold.len(), free.taken)
+        };
         f.debug_struct("Region")
             .field("page_size", &PAGE)
             .field("capacity", &self.0.capacity)
-            .field("grown", &free.grown)
-            .field("out", &free.out)
-            .field("warm", &free.warm.len())
-            .field("cold", &free.cold.len())
-            .field("taken", &free.taken)
+            .field("grown", &grown)
+            .field("out", &out)
+            .field("warm", &warm)
+            .field("cold", &cold)
+            .field("taken", &taken)
             .finish_non_exhaustive()
     }
 }

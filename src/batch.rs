@@ -1,7 +1,11 @@
 //! Freeing many fragments: neighbours on one page by one compare-and-swap, and what goes on the list
 //! or leaves it in one hold of the lock.
 
-use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
+use core::{
+    marker::PhantomData,
+    mem::{self, ManuallyDrop},
+    ptr::NonNull,
+};
 
 use crate::{
     apply::Wait,
@@ -23,52 +27,64 @@ const PAGES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
 /// the page has been seen to.
 pub(crate) type Gathered = [Option<Pieces>; PAGES];
 
-/// Gathers fragments, and frees them when there are enough, or at the end; also when the iterator
-/// that they come from panics.
-pub(crate) struct Batch<const FRAGS: usize, const SIZE: usize, E: Embed> {
+/// Gathers fragments to be retired or else given back, and does so when there are enough, or at the
+/// [end](Self::finish). A panic, be it of the iterator that they come from or over one of them,
+/// leaves none of the others behind.
+pub(crate) struct Batch<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed> {
     gathered: Gathered,
     len: usize,
-    free: unsafe fn(&mut Gathered),
     mm: PhantomData<fn(E) -> E>,
 }
 
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Batch<FRAGS, SIZE, E> {
-    /// To be retired.
-    pub(crate) fn to_retire() -> Self {
-        Self::new(retire::<FRAGS, SIZE, E>)
+impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed>
+    Batch<RETIRE, FRAGS, SIZE, E>
+{
+    const EMPTY: Self = Self { gathered: [None; PAGES], len: 0, mm: PhantomData };
+
+    /// Frees all of them.
+    pub(crate) fn free(frags: impl IntoIterator<Item = Frag<FRAGS, SIZE, E>>) {
+        let mut batch = Self::EMPTY;
+        frags.into_iter().for_each(|frag| batch.add(frag));
+        batch.finish();
     }
 
-    /// To be given back.
-    pub(crate) fn to_give_back() -> Self {
-        Self::new(give_back::<FRAGS, SIZE, E>)
-    }
-
-    fn new(free: unsafe fn(&mut Gathered)) -> Self {
-        Self { gathered: [None; PAGES], len: 0, free, mm: PhantomData }
-    }
-
-    pub(crate) fn add(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+    fn add(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         let piece = ManuallyDrop::new(frag).pieces();
         let last = self.gathered[..self.len].last_mut().and_then(Option::as_mut);
         if let Some(last) = last.filter(|last| last.page == piece.page) {
             last.mask = last.mask | piece.mask;
             return;
         }
-        if self.len == PAGES {
-            self.flush();
-        }
+        let full = (self.len == PAGES).then(|| mem::replace(self, Self::EMPTY));
         self.gathered[self.len] = Some(piece);
         self.len += 1;
+        if let Some(full) = full {
+            full.finish();
+        }
+    }
+
+    /// Frees what was gathered. Should that panic, the drop goes on with what is left.
+    fn finish(mut self) {
+        self.flush();
+        mem::forget(self);
     }
 
     fn flush(&mut self) {
-        self.len = 0;
-        // SAFETY: the fragments' tokens were consumed.
-        unsafe { (self.free)(&mut self.gathered) };
+        let gathered = &mut self.gathered;
+        if RETIRE {
+            // SAFETY: the fragments' tokens were consumed.
+            unsafe { retire::<FRAGS, SIZE, E>(gathered) };
+        } else {
+            // SAFETY: as above.
+            unsafe { give_back::<FRAGS, SIZE, E>(gathered) };
+        }
     }
 }
 
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Batch<FRAGS, SIZE, E> {
+/// While a panic unwinds.
+impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed> Drop
+    for Batch<RETIRE, FRAGS, SIZE, E>
+{
     fn drop(&mut self) {
         self.flush();
     }

@@ -115,16 +115,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     /// Retires many. Neighbours in the iteration that lie on the same page share one
     /// compare-and-swap.
     pub fn retire_all(frags: impl IntoIterator<Item = Self>) {
-        let mut batch = Batch::to_retire();
-        frags.into_iter().for_each(|frag| batch.add(frag));
+        Batch::<true, FRAGS, SIZE, E>::free(frags);
     }
 
     /// Gives back many. Neighbours in the iteration that lie on the same page share one
     /// compare-and-swap, and where pages go on their mm's list or leave it, 16 share one hold of the
     /// lock.
     pub fn give_back_all(frags: impl IntoIterator<Item = Self>) {
-        let mut batch = Batch::to_give_back();
-        frags.into_iter().for_each(|frag| batch.add(frag));
+        Batch::<false, FRAGS, SIZE, E>::free(frags);
     }
 
     /// The fragment as the free paths take it.

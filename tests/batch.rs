@@ -77,3 +77,25 @@ fn a_panic_on_the_way() {
         bench.expect_home();
     }
 }
+
+/// A fragment that is not used ends a batch by a panic, and the others in it are freed all the
+/// same: wherever it stands, in the batches on the way as in the last.
+#[test]
+fn a_double_free_on_the_way() {
+    for free in [Piece::give_back_all, Piece::retire_all] {
+        for wrong in [0, 1, 39] {
+            let bench = Bench::<2, 64, 128>::new(40);
+            let mut frags = bench.take(80);
+            let addr = frags[2 * wrong].as_ptr();
+            // SAFETY: there are two tokens now, which is the point.
+            unsafe { bench.mm().from_raw(addr) }.retire();
+            // The second of each page: no two neighbours are of one page, so none shares the fate
+            // of the one that is wrong.
+            let seconds: Vec<_> = (0..40).map(|page| frags.remove(page + 1)).collect();
+            let freeing = std::panic::AssertUnwindSafe(|| free(frags));
+            assert!(std::panic::catch_unwind(freeing).is_err());
+            drop(seconds);
+            bench.expect_home();
+        }
+    }
+}

@@ -10,20 +10,29 @@ use super::{Shared, record::Record};
 use crate::sync::{Arc, const_thread_local};
 
 const_thread_local! {
+    // Nothing is to be done about it when the thread ends, so a thread that looks here for the
+    // first time, in `call`, need not be put down for that, which would allocate.
     static THREAD: Thread = const { Thread::new() };
 }
+const_thread_local! {
+    static REGISTRATIONS: Registrations = const { Registrations(RefCell::new(Vec::new())) };
+}
 
-/// A thread's records, and which it used last.
+/// Which of its records a thread used last.
 ///
 /// # Invariants
-/// `domain` and `record` are null, or `record` is the thread's in `domain` and in `registrations`,
-/// which keeps `domain` allocated: no other domain can get its address.
+/// `domain` and `record` are null, or `record` is the thread's in `domain` and in the registrations,
+/// which keep `domain` allocated: no other domain can get its address.
 struct Thread {
     domain: Cell<*const Shared>,
     record: Cell<*const Record>,
     in_callback: Cell<bool>,
-    registrations: RefCell<Vec<Registration>>,
+    /// Whether there ever was a registration.
+    registered: Cell<bool>,
 }
+
+/// A thread's records. They are given up when it ends.
+struct Registrations(RefCell<Vec<Registration>>);
 
 /// A record that this thread owns.
 ///
@@ -32,6 +41,12 @@ struct Thread {
 struct Registration {
     domain: Arc<Shared>,
     record: *const Record,
+}
+
+impl Drop for Registrations {
+    fn drop(&mut self) {
+        let _ = THREAD.try_with(Thread::forget);
+    }
 }
 
 impl Drop for Registration {
@@ -47,7 +62,7 @@ impl Thread {
             domain: Cell::new(ptr::null()),
             record: Cell::new(ptr::null()),
             in_callback: Cell::new(false),
-            registrations: RefCell::new(Vec::new()),
+            registered: Cell::new(false),
         }
     }
 
@@ -64,37 +79,51 @@ impl Thread {
     /// Makes `domain` the one that was used last.
     #[cold]
     fn switch(&self, domain: &Shared) -> Option<()> {
-        let registrations = self.registrations.borrow();
-        let known = registrations.iter().find(|known| ptr::eq(&*known.domain, domain))?;
-        self.domain.set(domain);
-        self.record.set(known.record);
+        if !self.registered.get() {
+            return None;
+        }
+        let find = |registrations: &Registrations| {
+            let registrations = registrations.0.borrow();
+            let known = registrations.iter().find(|known| ptr::eq(&*known.domain, domain))?;
+            Some(known.record)
+        };
+        let record = REGISTRATIONS.try_with(find).ok().flatten()?;
+        self.remember(domain, record);
         Some(())
     }
 
-    /// Claims a record, and forgets domains that are gone.
+    /// Claims a record, and forgets domains that are gone. `None` if the thread's list is gone.
     #[cold]
-    fn register(&self, domain: &Arc<Shared>) {
-        let record = domain.records.claim(&domain.clock, false);
-        let mut registrations = self.registrations.borrow_mut();
-        registrations.retain(|known| !known.domain.is_dropped());
-        registrations.push(Registration { domain: Arc::clone(domain), record });
-        self.domain.set(&**domain);
+    fn register<'a>(&self, domain: &'a Arc<Shared>) -> Option<&'a Record> {
+        let claim = |registrations: &Registrations| {
+            let record = domain.records.claim(&domain.clock, false);
+            let mut registrations = registrations.0.borrow_mut();
+            registrations.retain(|known| !known.domain.is_dropped());
+            registrations.push(Registration { domain: Arc::clone(domain), record });
+            record
+        };
+        let record = REGISTRATIONS.try_with(claim).ok()?;
+        self.registered.set(true);
+        self.remember(domain, record);
+        Some(record)
+    }
+
+    fn remember(&self, domain: &Shared, record: *const Record) {
+        self.domain.set(domain);
         self.record.set(record);
+    }
+
+    fn forget(&self) {
+        self.domain.set(ptr::null());
+        self.record.set(ptr::null());
     }
 }
 
 /// This thread's record in `domain`, made now if need be. `None` if its thread-locals are gone.
 #[inline]
 pub(super) fn record(domain: &Arc<Shared>) -> Option<&Record> {
-    THREAD
-        .try_with(|thread| {
-            thread.find(domain).unwrap_or_else(|| {
-                thread.register(domain);
-                // SAFETY: `register` set it to a record of `domain`, which keeps its records.
-                unsafe { &*thread.record.get() }
-            })
-        })
-        .ok()
+    let own = |thread: &Thread| thread.find(domain).or_else(|| thread.register(domain));
+    THREAD.try_with(own).ok().flatten()
 }
 
 /// This thread's record in `domain`, if it has one.

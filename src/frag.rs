@@ -84,6 +84,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     }
 
     /// The first byte.
+    ///
+    /// Whoever writes through the pointer leaves the bytes initialised (padding is not) before the
+    /// token is looked into, published or freed: the next owner may read them.
     #[must_use]
     #[inline]
     pub fn as_ptr(&self) -> NonNull<u8> {

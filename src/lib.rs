@@ -59,8 +59,9 @@
 //!    each retired fragment and never for one that was given back.
 //! 8. *A page is released by exactly one thread, which touches neither page nor descriptor
 //!    afterwards*, and nobody else has list work left on it then.
-//! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page source.* The
-//!    crate's own sections never run callbacks, nor is the source called inside one.
+//! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page fetched or put.*
+//!    (The source is asked there which page an address lies in, and where a page begins.) The
+//!    crate's own sections never run callbacks, nor are pages fetched or put inside one.
 //! 10. *Freeing never allocates and never fails.*
 //! 11. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a
 //!     closed mm are changed without the lock, since the change may let the head go.
@@ -80,7 +81,8 @@
 //! 18. *What a handle holds is used to everybody else.* What it has sent for is its callback's
 //!     until that says that the grace period is over; what it gathers meanwhile waits for the next
 //!     call, as X does on a page. If the handle is flushed or dropped first, it is the callback
-//!     that gives back what was sent, and either of them ends the handle's part, never both.
+//!     that gives back what was sent, and one of the two, never both, ends what they share: the
+//!     handle's part ([`LocalPart`]), with the RCU head and the fragments in it.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -98,21 +100,25 @@
 //! | all use of an mm's head before its end | Release and Acquire of the pin count |
 //!
 //! # When the lock is taken
-//! - *take*: for the last free fragment of a page, and to list a fresh page.
+//! - *take*: for the last free fragment of a page, and when nothing is listed: to make sure of it,
+//!   to list a fresh page, and to look again if there is none.
 //! - *give back, end of a grace period*: when a page goes on the list because something on it is
 //!   free again, and when it leaves it because all is. A callback only tries, and if somebody has
 //!   the lock it comes again after another grace period; what waits in X on its page waits along.
 //!   In a batch ([`Frag::give_back_all`]) 16 pages share one hold of the lock.
 //! - *a handle*: to claim a page, and where it lets go of what it holds, as above; never in its
 //!   retire, which at most tries the lock.
-//! - *close, shrink*: for every page.
+//! - *close*: for every page. *shrink*: for every 16 pages.
 //!
 //! Retiring, reading and publishing never take it. So a thread that stops for ever while it holds an
 //! mm's lock stops those who need that mm's list, and nobody else: not what is retired, not readers,
 //! no other mm, no callback. One that stops between its change of a word and the call that this asks
-//! for, or inside a callback, keeps what waits on that page, or in that handle, from coming back, and
-//! nothing else; one that stops with a handle keeps what the handle holds; and one that stops in a
-//! section holds up grace periods, as under any RCU. This is what *lock-free* means
+//! for keeps what waits on that page from coming back, and nothing else; one that stops with a handle
+//! keeps what the handle holds; and one that stops in a section holds up grace periods, as under any
+//! RCU. What one holds up that stops inside a callback is the RCU's affair: under [`Domain`] at most
+//! the 64 heads that it was going to run, of whichever mms, and whoever waits for all. ([`Domain`]'s
+//! queues have locks that are only tried, and [`Region`] has a mutex that `get` and `put` wait for: a
+//! thread that stops in one keeps that queue, or that region's pages.) This is what *lock-free* means
 //! here, and no more. On recorded page-table traces the lock is taken 160 to 300 times in 1000
 //! operations (`results/replay.md` in the repository).
 //!
@@ -128,10 +134,17 @@
 //! - Teardown counts pages ([`Mm::pages`], or the source's own count): `barrier` does not mean that
 //!   all are home, because callbacks call again.
 //! - After `fork` in user space a child may only `exec`.
+//! - A handle ([`Local`]) for each processor: nothing in it asks which thread it is, so it is enough
+//!   that nobody else comes to that processor's handle while it is used: preemption is off, and
+//!   interrupts do not use it (or they are off, too). Its `retire` is then as fit for that as the
+//!   RCU's call; its `alloc` fetches a page when the mm has none, so where the source may sleep,
+//!   make sure of a page before, or take one without the handle. Of a processor that goes offline
+//!   any other can flush the handle. Handles that lie side by side are for the embedder to pad.
 //!
 //! # Features
 //! `std` (default): [`Domain`], [`Region`], [`Std`]. `alloc`: [`Mm::new_in`] puts the mm's head in
-//! a `Box`. With neither, [`Mm::new_at`] takes the place from the embedder.
+//! a `Box`, and [`Mm::local`] a handle's part. With neither, [`Mm::new_at`] and [`Mm::local_at`] take
+//! the place from the embedder.
 #![no_std]
 #![warn(missing_debug_implementations, unreachable_pub)]
 

@@ -24,9 +24,10 @@ pub unsafe trait RawLock: Send + Sync {
 
     /// Waits until the lock is free and takes it. Must not run RCU callbacks meanwhile.
     ///
-    /// Callbacks only ever try the lock, but for a [`reclaim`](crate::Hooks::reclaim) hook that
-    /// allocates or gives back: where callbacks can interrupt a holder on its own processor, an
-    /// embedder with such a hook needs a lock that keeps them away.
+    /// Callbacks only ever try the lock, but for what an embedder's own code does in one: a
+    /// [hook](crate::Hooks), or the destructor of the hooks or of the source, that allocates, gives
+    /// back, or drops an mm or a handle. Where callbacks can interrupt a holder on its own
+    /// processor, an embedder with such code needs a lock that keeps them away.
     fn lock(&self);
 
     /// Takes the lock if it is free; returns whether it did. Never waits.

@@ -30,8 +30,11 @@ impl core::error::Error for AllocError {}
 ///   its page word. The source does not touch it while the page is out.
 /// - [`desc`](Self::desc) and [`addr`](Self::addr) answer as said below.
 /// - `put` happens before the `get` that hands the same page out again.
-/// - `put` does not wait for a grace period, since it is called from callbacks. (Neither function
-///   is called inside a section or under a lock of this crate, so `get` may sleep.)
+/// - `put` does not wait for a grace period, since it is called from callbacks. (Neither `get` nor
+///   `put` is called inside a section or under a lock of this crate, so `get` may sleep.)
+/// - `desc` and `addr` are called anywhere, under an mm's lock and in callbacks too: they do not
+///   wait, nor panic, nor come back to an mm, nor take a lock that is held around a call of this
+///   crate.
 pub unsafe trait PageSource: Send + Sync + 'static {
     /// Bytes of a page: a power of two.
     const PAGE_SIZE: usize;

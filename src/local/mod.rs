@@ -54,15 +54,21 @@ struct Claim {
 /// # What it holds
 /// - At most one page's free fragments, claimed and not handed out yet.
 /// - At most [`HOLDS`](Self::HOLDS) retired ones, which wait to be enough for a call, or for the
-///   grace period of the one that is in flight, or are ready to be handed out again. It makes a call
-///   when about a quarter of what is out has been retired (16 at least, 128 are enough), or there is
-///   nothing else to hand out, and that serves all that has gathered. What the thread retires beyond
-///   what it lately handed out is retired without the handle, and what does not fit as well.
+///   grace period of the one that is in flight, or are ready to be handed out again. What the thread
+///   retires far beyond what it lately handed out is retired without the handle, and what does not
+///   fit as well.
 ///
-/// Nobody else can get these, their pages do not go home, and the hook is not called for what has
-/// not been sent for: a handle of which nothing is heard keeps up to `HOLDS` pages in use. So one
-/// that is going to be idle had better be [flushed](Self::flush), and nobody else can do that. One
-/// that is dropped, also by a panic, keeps nothing; one that is leaked keeps it all.
+/// Nobody else can get these, and their pages do not go home: a handle of which nothing is heard
+/// keeps up to `HOLDS` pages in use, and one that its claim lies on. So one that is going to be idle
+/// had better be [flushed](Self::flush) by whoever has it. One that is dropped, also by a panic,
+/// keeps nothing; one that is leaked keeps it all. Besides, a handle has about 8 KiB of memory.
+///
+/// # How long that takes
+/// It makes a call when about a quarter of what is out has been retired (16 fragments at least, 128
+/// are enough), or there is nothing else to hand out, but one call at a time, and looks at every
+/// 16th retirement whether that is back. So a retired fragment waits for the call in flight, for at
+/// most 144 further retirements, and then for its own grace period. Only what the handle is used for
+/// moves it on, time does not: the hook is not called for what has not been sent for.
 ///
 /// ```
 /// # use ptfrag::{Mm, OwnedDomain, Region};
@@ -82,6 +88,14 @@ struct Claim {
 ///     }
 /// });
 /// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// It is one thread's at a time; two share it no more than they do a `Vec` that both push to:
+///
+/// ```compile_fail,E0277
+/// # use ptfrag::{Local, Std};
+/// fn needs_sync<T: Sync>() {}
+/// needs_sync::<Local<16, 256, Std<'static>>>();
 /// ```
 ///
 /// # Invariants

@@ -1,5 +1,6 @@
 //! The crate embedded in a program without `std` and without an allocator: one page, RCU of a
-//! single thread, an mm whose head lies on the stack. Exit code 0: the page came home.
+//! single thread, an mm whose head and a handle whose part lie on the stack. Exit code 0: the page
+//! came home.
 #![no_std]
 #![no_main]
 
@@ -12,7 +13,7 @@ use core::{
 };
 
 use ptfrag::{
-    AllocError, Embed, Mm, MmHead, PageDesc, PageSource, Rcu, RcuFn, RcuHead, SpinLock,
+    AllocError, Embed, LocalPart, Mm, MmHead, PageDesc, PageSource, Rcu, RcuFn, RcuHead, SpinLock,
 };
 
 #[repr(align(4096))]
@@ -50,6 +51,7 @@ unsafe impl PageSource for One {
     }
 }
 
+/// A stack.
 static QUEUED: AtomicPtr<RcuHead> = AtomicPtr::new(core::ptr::null_mut());
 
 /// RCU of one thread without readers: callbacks run when it says so.
@@ -68,8 +70,12 @@ unsafe impl Rcu for Alone {
 
     unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
         // SAFETY: the caller hands the head over.
-        unsafe { head.as_ref().set_func(func) };
-        QUEUED.store(head.as_ptr(), Ordering::Relaxed);
+        let head = unsafe { head.as_ref() };
+        // SAFETY: as above.
+        unsafe { head.set_func(func) };
+        // SAFETY: as above.
+        unsafe { head.set_next(QUEUED.load(Ordering::Relaxed)) };
+        QUEUED.store(core::ptr::from_ref(head).cast_mut(), Ordering::Relaxed);
     }
 }
 
@@ -88,10 +94,19 @@ fn run() -> Option<()> {
     let mm = unsafe { Mm::new_at(NonNull::from(&mut place), |_| (), Alone, One, ()) };
     let frag = mm.alloc().ok()?;
     frag.retire();
-    drop(mm);
-    while let Some(head) = NonNull::new(QUEUED.swap(core::ptr::null_mut(), Ordering::Relaxed)) {
+    let mut part = MaybeUninit::<LocalPart<4, 1024, Bare>>::uninit();
+    // SAFETY: as above, and a page that is home has no handle's fragments on it.
+    let mut local = unsafe { mm.local_at(NonNull::from(&mut part), |_| ()) };
+    let frag = local.alloc().ok()?;
+    local.retire(frag);
+    drop((local, mm));
+    while let Some(head) = NonNull::new(QUEUED.load(Ordering::Relaxed)) {
         // SAFETY: a queued head is valid.
-        let func = unsafe { head.as_ref().func() }?;
+        let queued = unsafe { head.as_ref() };
+        // SAFETY: the queue is ours.
+        QUEUED.store(unsafe { queued.next() }, Ordering::Relaxed);
+        // SAFETY: as above.
+        let func = unsafe { queued.func() }?;
         // SAFETY: nobody reads, so a grace period is over.
         unsafe { func(head) };
     }

@@ -28,11 +28,16 @@ const TWO: (usize, Sharing) = (2, Sharing::OneMm);
 /// The whole table.
 pub(crate) fn glance(all: &Everything) -> String {
     let mut rows = Vec::new();
-    rows.extend(against_peers(&all.pairs, Geometry::G16x256, ONE));
-    rows.extend(against_peers(&all.pairs, Geometry::G16x256, TWO));
+    let mut against_peers = |ours, geometry, threads| {
+        rows.extend(against_peers(&all.pairs, ours, geometry, threads));
+    };
+    for geometry in [Geometry::G16x256, Geometry::G2x2048] {
+        for ours in [Row::OURS, Row::SECTION] {
+            against_peers(ours, geometry, ONE);
+            against_peers(ours, geometry, TWO);
+        }
+    }
     rows.extend(against_one_thread(&all.pairs));
-    rows.extend(against_peers(&all.pairs, Geometry::G2x2048, ONE));
-    rows.extend(against_peers(&all.pairs, Geometry::G2x2048, TWO));
     rows.extend(crossing(&all.cross));
     rows.extend(against(&all.pairs, Who::Powerpc, Geometry::G16x256, TWO));
     rows.extend(against(&all.pairs, Who::Powerpc, Geometry::G2x2048, TWO));
@@ -40,7 +45,7 @@ pub(crate) fn glance(all: &Everything) -> String {
     rows.extend(against(&all.pairs, Who::Floor, Geometry::G16x256, ONE));
     rows.extend(rare_retirements(&all.latencies));
     rows.extend(instructions(&all.instructions));
-    let header = ["what", "ptfrag-local", "beside", "its figure", "ratio"];
+    let header = ["what", "ptfrag", "beside", "its figure", "ratio"];
     table(&header, rows)
 }
 
@@ -66,30 +71,38 @@ fn peers(geometry: Geometry) -> impl Iterator<Item = Row> {
     Row::all(geometry).filter(|row| row.is_peer())
 }
 
-fn pair_name(geometry: Geometry, order: (Order, usize), threads: (usize, Sharing)) -> String {
+fn pair_name(
+    ours: Row,
+    geometry: Geometry,
+    order: (Order, usize),
+    threads: (usize, Sharing),
+) -> String {
+    let pair = if ours == Row::SECTION { "pair with a section" } else { "pair" };
     let order = order_name(order.0, order.1);
-    format!("pair, {geometry}, {}, {order}, ns", threads_name(threads.0, threads.1))
+    format!("{pair}, {geometry}, {}, {order}, ns", threads_name(threads.0, threads.1))
 }
 
 /// A line for each order but for the single block's, which has none.
 fn each_order<'a>(
     all: &'a [Samples],
+    ours: Row,
     geometry: Geometry,
     threads: (usize, Sharing),
     beside: impl Fn((Order, usize)) -> Option<Figures> + 'a,
 ) -> impl Iterator<Item = Vec<String>> + 'a {
     ORDERS.into_iter().filter(|&(_, live)| live > 1).filter_map(move |order| {
-        let ours = find(all, Row::OURS, geometry, order, threads)?;
-        line(pair_name(geometry, order, threads), &ours.ns, beside(order)?)
+        let figures = find(all, ours, geometry, order, threads)?;
+        line(pair_name(ours, geometry, order, threads), &figures.ns, beside(order)?)
     })
 }
 
 fn against_peers(
     all: &[Samples],
+    ours: Row,
     geometry: Geometry,
     threads: (usize, Sharing),
 ) -> impl Iterator<Item = Vec<String>> + '_ {
-    each_order(all, geometry, threads, move |order| {
+    each_order(all, ours, geometry, threads, move |order| {
         least(peers(geometry).filter_map(|row| {
             Some((row.to_string(), find(all, row, geometry, order, threads)?.ns.clone()))
         }))
@@ -99,7 +112,7 @@ fn against_peers(
 /// What a second thread costs.
 fn against_one_thread(all: &[Samples]) -> impl Iterator<Item = Vec<String>> + '_ {
     let geometry = Geometry::G16x256;
-    each_order(all, geometry, TWO, move |order| {
+    each_order(all, Row::OURS, geometry, TWO, move |order| {
         let alone = find(all, Row::OURS, geometry, order, ONE)?;
         Some(("itself, 1 thread".to_owned(), alone.ns.clone()))
     })
@@ -111,7 +124,7 @@ fn against(
     geometry: Geometry,
     threads: (usize, Sharing),
 ) -> impl Iterator<Item = Vec<String>> + '_ {
-    each_order(all, geometry, threads, move |order| {
+    each_order(all, Row::OURS, geometry, threads, move |order| {
         let row = Row { who, malloc: Malloc::Glibc };
         Some((row.to_string(), find(all, row, geometry, order, threads)?.ns.clone()))
     })

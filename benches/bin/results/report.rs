@@ -13,6 +13,7 @@ use crate::{
     matrix::Samples,
     plots,
     profile::{Counted, PartSamples},
+    row::Row,
     series::{STALL_RATE, Series},
     stats::{Summary, summary},
     tables::{self, at, by_geometry, digits, quantile, spread, table},
@@ -73,7 +74,8 @@ impl Everything {
             ("quick", self.warning()),
             ("machine", self.machine()),
             ("glance", glance(self)),
-            ("standing", tables::standing(&self.pairs)),
+            ("standing", tables::standing(&self.pairs, Row::OURS)),
+            ("standing-in-sections", tables::standing(&self.pairs, Row::SECTION)),
             ("pairs", tables::pairs(&self.pairs)),
             ("crossing", by_geometry("ns per block", &self.cross, |&ns| ns)),
             ("bursts", self.bursts()),
@@ -99,7 +101,7 @@ impl Everything {
 
     fn warning(&self) -> String {
         if self.quick {
-            "**Measured with `--quick`: a trial of the program, not figures to go by.**\n"
+            "**Measured with `--quick`: a trial of the program, not figures to go by.**\n\n"
                 .to_owned()
         } else {
             String::new()

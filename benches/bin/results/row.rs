@@ -23,6 +23,9 @@ impl Row {
     /// Ours, with a handle on each thread.
     pub(crate) const OURS: Self = Self { who: Who::PtfragLocal, malloc: Malloc::Glibc };
 
+    /// The same with each retirement in a section, as the peers' are.
+    pub(crate) const SECTION: Self = Self { who: Who::PtfragLocalSection, malloc: Malloc::Glibc };
+
     /// Ours without handles.
     pub(crate) const BARE: Self = Self { who: Who::PtfragBare, malloc: Malloc::Glibc };
 
@@ -35,7 +38,7 @@ impl Row {
         }
         [
             Self::OURS,
-            row(Who::PtfragLocalSection),
+            Self::SECTION,
             Self::BARE,
             mimalloc(Who::Sdd),
             row(Who::Sdd),

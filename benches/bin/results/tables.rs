@@ -82,7 +82,7 @@ pub(crate) fn find(
 }
 
 /// The fastest peer in each cell against ours.
-pub(crate) fn standing(all: &[Samples]) -> String {
+pub(crate) fn standing(all: &[Samples], row_of_ours: Row) -> String {
     let mut rows = Vec::new();
     let (mut won, mut cells) = (0, 0);
     for geometry in Geometry::ALL {
@@ -92,7 +92,7 @@ pub(crate) fn standing(all: &[Samples]) -> String {
             }
             let mut row = vec![geometry.to_string(), threads_name(threads.0, threads.1)];
             for order in ORDERS {
-                let ours = find(all, Row::OURS, geometry, order, threads);
+                let ours = find(all, row_of_ours, geometry, order, threads);
                 let ours = ours.and_then(|ours| Some((ours, summary(&ours.ns)?)));
                 let peers = Row::all(geometry).filter(|row| row.is_peer());
                 let best = peers
@@ -121,7 +121,7 @@ pub(crate) fn standing(all: &[Samples]) -> String {
     let mut header = vec!["blocks", "threads"];
     header.extend(orders.iter().map(String::as_str));
     format!(
-        "ptfrag-local is cheaper than every peer in {won} of {cells} cells (bold).\n\n{}",
+        "{row_of_ours} is cheaper than every peer in {won} of {cells} cells (bold).\n\n{}",
         table(&header, rows)
     )
 }

@@ -76,7 +76,7 @@
 //!   runs.
 //! - In destructors of thread-locals, when the thread's own are gone, every section takes a record
 //!   of its own, `poll` does nothing, and `synchronize` and `barrier` cannot tell that they are
-//!   called inside a section or a callback.
+//!   called inside a section.
 
 mod chain;
 mod epoch;

@@ -108,7 +108,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
         }
         What::Mutants => {
-            let mut mutants = mutants::list(&root)?;
+            let mut mutants = mutants::list(&dir, &files)?;
             let all = mutants.len();
             mutants.retain(|mutant| wanted(mutant.id()));
             let reasons = survivors::load(&root)?;
@@ -119,7 +119,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
         }
         What::Report => {
             let clean = Clean::get(&dir, &tree, &files)?;
-            let (faults, mutants) = (faults::load(&root)?, mutants::list(&root)?);
+            let (faults, mutants) = (faults::load(&root)?, mutants::list(&dir, &files)?);
             Findings::new(&root, &dir, source)?.write(&clean, &faults, &mutants)
         }
     }

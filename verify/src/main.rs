@@ -115,7 +115,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let prey = mutants.iter().map(|mutant| prey_of_mutant(&root, mutant, &reasons));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
             hunt(&ground(mutants::SOURCE, Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
-            Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.problems)
+            Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.0.problems)
         }
         What::Report => {
             let clean = Clean::get(&dir, &tree, &files)?;

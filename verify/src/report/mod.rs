@@ -1,0 +1,138 @@
+//! `results/verification.md` and `results/mutants.md`, and what is not as it should be.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+mod mutants;
+mod nets;
+
+use crate::{
+    clean::Clean,
+    faults::{Fault, Kind},
+    mutants::Mutant,
+    plant::{self, Planted},
+    store::{Outcome, Store, Verdict},
+    survivors::{self, Reason},
+    tree,
+};
+
+/// What was found, in this state of the source.
+pub struct Findings {
+    root: PathBuf,
+    source: u64,
+    store: Store,
+    reasons: Vec<Reason>,
+}
+
+/// A part of the report, and what is not as it should be in it.
+pub struct Part {
+    pub text: String,
+    pub problems: Vec<String>,
+}
+
+const RUN: &str = "cargo run --release -p ptfrag-verify --";
+
+impl Findings {
+    /// What is known now.
+    pub fn new(root: &Path, dir: &Path, source: u64) -> Result<Self, String> {
+        let (store, reasons) = (Store::open(dir)?, survivors::load(root)?);
+        Ok(Self { root: root.to_owned(), source, store, reasons })
+    }
+
+    fn outcome(&self, source: u64, planted: &Planted) -> Option<&Outcome> {
+        self.store.get(&tree::key(source, planted))
+    }
+
+    /// The faults written by hand. Each must be caught by the test that is named for it, or be one
+    /// that nothing can catch, and survive.
+    pub fn faults(&self, faults: &[Fault]) -> Result<Part, String> {
+        let mut part = Part { text: String::new(), problems: Vec::new() };
+        let titles = [
+            (Kind::History, "Faults of history", "fault"),
+            (Kind::Handle, "Faults of handles and of kept pages", "fault"),
+            (Kind::Ordering, "Orderings, one step weaker", "ordering"),
+        ];
+        for (kind, title, head) in titles {
+            let mut rows = String::new();
+            let (mut caught, mut all) = (0, 0);
+            for fault in faults.iter().filter(|fault| fault.kind == kind) {
+                let planted = plant::plant(&self.root, &fault.edits)?;
+                let known = self.outcome(self.source, &planted);
+                let missing =
+                    || format!("{}: not hunted yet in this state of the source", fault.id);
+                let verdict = &known.ok_or_else(missing)?.verdict;
+                all += 1;
+                caught += usize::from(matches!(verdict, Verdict::Killed { .. }));
+                let by = match (verdict, &fault.equivalent) {
+                    (Verdict::Survived, Some(why)) => format!("nothing can: {why}"),
+                    (verdict, _) => catcher(verdict),
+                };
+                let (id, story) = (&fault.id, cell(&fault.story));
+                let _ = writeln!(rows, "| {id} | {story} | {} |", cell(&by));
+                part.problems.extend(unexpected(fault, verdict));
+            }
+            let _ = write!(
+                part.text,
+                "## {title}\n\n{caught} of {all} are caught.\n\n\
+                 | {head} | what | caught by |\n| --- | --- | --- |\n{rows}\n"
+            );
+        }
+        Ok(part)
+    }
+
+    fn put(&self, name: &str, text: &str) -> Result<(), String> {
+        let path = self.root.join("results").join(name);
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Writes the report.
+    pub fn write(
+        &self,
+        clean: &Clean,
+        faults: &[Fault],
+        mutants: &[Mutant],
+    ) -> Result<Vec<String>, String> {
+        let faults = self.faults(faults)?;
+        let (mutants, each) = self.mutants(mutants, mutants.len())?;
+        let nets = nets::nets(&self.root, clean);
+        let title = "## What cargo-mutants makes";
+        self.put("verification.md", &format!("{nets}{}{title}\n\n{}", faults.text, mutants.text))?;
+        let title = "# Mutants, one by one";
+        let head = "| mutant | caught by |\n| --- | --- |";
+        self.put("mutants.md", &format!("{title}\n\nOf `{RUN} report`.\n\n{head}\n{each}"))?;
+        Ok(faults.problems.into_iter().chain(mutants.problems).collect())
+    }
+}
+
+/// What is wrong about this verdict, if anything.
+fn unexpected(fault: &Fault, verdict: &Verdict) -> Option<String> {
+    let right = match (verdict, &fault.killer) {
+        (Verdict::Survived, None) => true,
+        (verdict, Some(killer)) => verdict.is_kill_by(&killer.net, &killer.test),
+        _ => false,
+    };
+    let expected = fault.killer.as_ref().map_or_else(
+        || "to survive".to_owned(),
+        |killer| format!("to be caught by {} {}", killer.net, killer.test),
+    );
+    (!right).then(|| format!("{}: {}; expected {expected}", fault.id, catcher(verdict)))
+}
+
+fn catcher(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Killed { net, test, timeout } => {
+            let test = test.as_deref().map_or(String::new(), |test| format!(" {test}"));
+            format!("{net}{test}{}", if *timeout { " (timeout)" } else { "" })
+        }
+        Verdict::Survived => "**nothing**".to_owned(),
+        Verdict::Unviable { net, .. } => format!("**does not compile** ({net})"),
+    }
+}
+
+/// Text as a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
+}

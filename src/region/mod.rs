@@ -44,7 +44,10 @@ const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros
 /// the limit: those smaller than the system's page, those of locked memory (`mlockall`), and all
 /// pages on systems other than Linux. Descriptors stay until the region goes.
 ///
-/// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's.
+/// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's. One
+/// mutex is held for a few stores at each `get` and `put`. An mm that empties and fills pages all the
+/// time does better to [keep](crate::Mm::keeping) some, or to be used through
+/// [handles](crate::Local), than to come back here.
 ///
 /// The value is a handle: cloning it is cheap and shares the region, which is unmapped with the
 /// last handle. A page that is out keeps no handle by itself; the mm that owns it does. Who calls

@@ -40,7 +40,6 @@ fn batches() {
                         mms[2].shrink();
                     }
                     world.domain().attempt();
-                    mm.check();
                 }
                 Held::retire_all(held);
             });

@@ -62,7 +62,6 @@ impl<'a, const N: usize, const THREADS: usize, const MMS: usize> Scene<'a, N, TH
                     self.domain.attempt();
                 }
             }
-            mm.check();
         }
         held.into_iter().for_each(Held::free_somehow);
     }

@@ -36,7 +36,6 @@ fn exhaust<const N: usize>() {
                     let some = below(held.len() + 1);
                     Held::free_somehow(pick_some(&mut held, some));
                     world.domain().attempt();
-                    mm.check();
                 }
                 Held::free_somehow(held);
             });

@@ -31,7 +31,6 @@ fn hook<const N: usize>(world: World<N>) {
                     Held::free_somehow(some);
                     Held::retire_all(held);
                     world.domain().attempt();
-                    mm.check();
                 }
             });
         }

@@ -59,7 +59,6 @@ fn leavers() {
                 for _ in 0..3 {
                     world.domain().attempt();
                     let held = mm.alloc_some(1 + below(3));
-                    mm.check();
                     Held::free_somehow(held);
                 }
             });
@@ -67,7 +66,6 @@ fn leavers() {
         scope.spawn(go());
     });
     mm.show(&place, None);
-    mm.check();
     drop(place);
     drop(mm);
     world.poll_home("a thread that has ended");

@@ -31,7 +31,6 @@ impl<'a> Scene<'a> {
                 3 => mm.show(place, pick(held)),
                 _ => {}
             }
-            mm.check();
         }
         if depth > 1 && below(3) != 0 {
             self.nest(depth - 1, held, seen);

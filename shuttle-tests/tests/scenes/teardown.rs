@@ -27,7 +27,6 @@ fn go_on<'a, const N: usize>(world: &World<N>, mm: &Pool<'a, N>) {
         let mut held = mm.alloc_some(1 + below(2 * N));
         Held::free_somehow(pick_some(&mut held, below(N)));
         world.domain().attempt();
-        mm.check();
         Held::free_somehow(held);
     }
 }

@@ -32,7 +32,11 @@ fn handles<const N: usize>(world: World<N>) {
                 let mut held = Vec::new();
                 for _ in 0..7 {
                     let at = below(2);
-                    let Some(local) = &mut locals[at] else { continue };
+                    let Some(local) = &mut locals[at] else {
+                        // The other mm may be gone.
+                        locals[0].get_or_insert_with(|| Handle::new(mm));
+                        continue;
+                    };
                     match below(10) {
                         0..4 => held.extend(local.alloc_some(1 + below(3))),
                         4..7 => local.retire_all(pick_some(&mut held, 1 + below(4))),

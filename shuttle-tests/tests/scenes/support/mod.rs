@@ -38,13 +38,13 @@
 //!
 //! # Longer runs
 //! `PTFRAG_SHUTTLE_ITERATIONS=x50` multiplies the number of schedules of each test by 50,
-//! `PTFRAG_SHUTTLE_ITERATIONS=1000000` sets it. An ordinary run has 1.05 million schedules in all,
-//! which take less than three minutes of processor time. The long run,
+//! `PTFRAG_SHUTTLE_ITERATIONS=1000000` sets it. An ordinary run has about a million schedules in all,
+//! which take two to three minutes on two cores. The long run,
 //! ```sh
 //! PTFRAG_SHUTTLE_ITERATIONS=x10 cargo test -p ptfrag-shuttle
 //! ```
-//! has 10.5 million, and takes about a quarter of an hour on two cores. The PCT walks have most of
-//! them: the faults that hide best are found by certain preemptions, after thousands of schedules.
+//! has about eleven million, and takes about half an hour. The PCT walks have most of them: the
+//! faults that hide best are found by certain preemptions, after thousands of schedules.
 
 use std::{
     cell::{Cell, RefCell},

@@ -41,10 +41,10 @@ fn leave<'a>(
 /// It fails when a poll runs nobody's heads but its own, when it runs those of records that are
 /// owned but not of those that are free, or not the orphans', when it tries to end an epoch only for
 /// heads of its own, when what has been taken off a queue's stack is out of the others' reach, when
-/// a new owner of a record empties its queue, and when a section's end is not announced. All but
-/// the random walk find a grace period that is over too early. It does not find a record that is
-/// not given up with its thread: that costs memory, and its heads are run all the same, as a
-/// neglected owner's.
+/// a new owner of a record empties its queue, and when a section's end is not announced. The uniform
+/// walk and the PCT walk of depth 5 find a grace period that is over too early. It does not find a
+/// record that is not given up with its thread: that costs memory, and its heads are run all the
+/// same, as a neglected owner's.
 fn leavers() {
     let world = World::<16>::with_real_domain(4);
     let mms: [_; 3] = array::from_fn(|_| world.mm(false));

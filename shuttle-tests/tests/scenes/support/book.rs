@@ -52,9 +52,11 @@ pub(super) enum Way {
     Closed,
 }
 
+/// What the pages of an mm have in common.
 #[derive(Default)]
 pub(super) struct MmState {
     pub(super) way: Way,
+    /// Handles have claimed fragments that count as used.
     pub(super) has_handles: bool,
 }
 

@@ -40,7 +40,6 @@ fn batches() {
                         mms[2].shrink();
                     }
                     world.domain().attempt();
-                    mm.check();
                 }
                 Held::retire_all(held);
             });
@@ -52,4 +51,4 @@ fn batches() {
     world.finish();
 }
 
-walks!(mixed, 2_000, 16_000, super::batches);
+walks!(mixed, 1_500, 8_000, super::batches);

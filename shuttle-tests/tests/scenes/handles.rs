@@ -15,6 +15,11 @@ const THREADS: usize = 6;
 /// a dropped handle ends its part while a call is in flight, or nobody does, when a part's callback
 /// waits for the lock or calls the hook again, and when the ring is filled beyond its room. The page
 /// words' own faults are `churn`'s.
+///
+/// What a handle has claimed or keeps counts as used, and nobody but the handle knows how much that
+/// is. So after each operation it is checked that what a user has is nobody else's, free nowhere and
+/// with no reader, and that nothing is free before its grace period is over; a fragment that a
+/// handle loses is found at the end, when all handles are gone.
 fn handles<const N: usize>(world: World<N>) {
     let (mm, other) = (world.mm(false), world.mm(false));
     let places: Vec<_> = (0..3).map(|_| mm.place(false)).collect();
@@ -27,7 +32,11 @@ fn handles<const N: usize>(world: World<N>) {
                 let mut held = Vec::new();
                 for _ in 0..7 {
                     let at = below(2);
-                    let Some(local) = &mut locals[at] else { continue };
+                    let Some(local) = &mut locals[at] else {
+                        // The other mm may be gone.
+                        locals[0].get_or_insert_with(|| Handle::new(mm));
+                        continue;
+                    };
                     match below(10) {
                         0..4 => held.extend(local.alloc_some(1 + below(3))),
                         4..7 => local.retire_all(pick_some(&mut held, 1 + below(4))),

@@ -1,5 +1,7 @@
 //! Threads end with callbacks pending, under the crate's own domain.
 
+use std::array;
+
 use shuttle::thread;
 
 use crate::support::{Held, Place, Pool, World, below, pick_some, walks};
@@ -31,25 +33,27 @@ fn leave<'a>(
     }
 }
 
-/// Six threads retire fragments of pages that all of them have some of, and end; two others go on,
-/// and get the fragments back. Sometimes a thread that comes later gets the record of one that has
-/// gone, with the heads in it. When the leavers have left, only a thread that had no part in it
-/// asks for callbacks, and every page has to come home by that.
+/// Six threads retire fragments of the pages of three mms, which others of them have some of too,
+/// and end; two others go on, and get the fragments back. Sometimes a thread that comes later gets
+/// the record of one that has gone, with the heads in it. When the leavers have left, only a thread
+/// that had no part in it asks for callbacks, and every page has to come home by that.
 ///
 /// It fails when a poll runs nobody's heads but its own, when it runs those of records that are
 /// owned but not of those that are free, or not the orphans', when it tries to end an epoch only for
 /// heads of its own, when what has been taken off a queue's stack is out of the others' reach, when
-/// a new owner of a record empties its queue, and when a section's end is not announced. All but
-/// the random walk find a grace period that is over too early. It does not find a record that is
-/// not given up with its thread: that costs memory, and its heads are run all the same, as a
-/// neglected owner's.
+/// a new owner of a record empties its queue, and when a section's end is not announced. The uniform
+/// walk and the PCT walk of depth 5 find a grace period that is over too early. It does not find a
+/// record that is not given up with its thread: that costs memory, and its heads are run all the
+/// same, as a neglected owner's.
 fn leavers() {
     let world = World::<16>::with_real_domain(4);
-    let mm = world.mm(false);
-    let place = mm.place(false);
+    let mms: [_; 3] = array::from_fn(|_| world.mm(false));
+    let places = mms.each_ref().map(|mm| mm.place(false));
     thread::scope(|scope| {
-        let (world, mm, place) = (&world, &mm, &place);
+        let (world, mms, places) = (&world, &mms, &places);
         let go = move || {
+            let at = below(3);
+            let (mm, place) = (&mms[at], &places[at]);
             let held = mm.alloc_some(1 + below(4));
             move || leave(world, mm, place, held)
         };
@@ -58,18 +62,15 @@ fn leavers() {
             scope.spawn(move || {
                 for _ in 0..3 {
                     world.domain().attempt();
-                    let held = mm.alloc_some(1 + below(3));
-                    mm.check();
+                    let held = mms[below(3)].alloc_some(1 + below(3));
                     Held::free_somehow(held);
                 }
             });
         }
         scope.spawn(go());
     });
-    mm.show(&place, None);
-    mm.check();
-    drop(place);
-    drop(mm);
+    mms.iter().zip(&places).for_each(|(mm, place)| mm.show(place, None));
+    drop((places, mms));
     world.poll_home("a thread that has ended");
     world.finish();
 }

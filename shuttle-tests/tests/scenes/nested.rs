@@ -1,25 +1,33 @@
 //! Sections inside sections, with takes, retires and gifts back in all of them.
 
+use std::array;
+
 use shuttle::thread;
 
 use crate::support::{Domain, Held, Place, Pool, Seen, World, below, pick, pick_some, walks};
 
 const THREADS: usize = 8;
+const MMS: usize = 3;
 const DEPTH: usize = 3;
 
 struct Scene<'a> {
     domain: &'a Domain,
-    mms: [Pool<'a, 16>; 2],
-    places: [Vec<Place<'a, 16>>; 2],
+    mms: [Pool<'a, 16>; MMS],
+    places: [Vec<Place<'a, 16>>; MMS],
 }
 
 impl<'a> Scene<'a> {
     /// Enters a section, works in it, enters others from there, and checks at the end of each what
     /// was seen since the outermost one began.
-    fn nest(&self, depth: usize, held: &mut [Vec<Held<'a, 16>>; 2], seen: &mut Vec<(usize, Seen)>) {
+    fn nest(
+        &self,
+        depth: usize,
+        held: &mut [Vec<Held<'a, 16>>; MMS],
+        seen: &mut Vec<(usize, Seen)>,
+    ) {
         let guard = self.domain.read_section();
         for _ in 0..2 {
-            let at = below(2);
+            let at = below(MMS);
             let (mm, held) = (&self.mms[at], &mut held[at]);
             let places = &self.places[at];
             let place = &places[below(places.len())];
@@ -31,7 +39,6 @@ impl<'a> Scene<'a> {
                 3 => mm.show(place, pick(held)),
                 _ => {}
             }
-            mm.check();
         }
         if depth > 1 && below(3) != 0 {
             self.nest(depth - 1, held, seen);
@@ -39,7 +46,7 @@ impl<'a> Scene<'a> {
         seen.iter().for_each(|(at, one)| self.mms[*at].look_again(one));
     }
 
-    fn work(&self, mut held: [Vec<Held<'a, 16>>; 2]) {
+    fn work(&self, mut held: [Vec<Held<'a, 16>>; MMS]) {
         held.iter().flatten().for_each(Held::adopt);
         for _ in 0..2 {
             self.nest(DEPTH, &mut held, &mut Vec::new());
@@ -49,9 +56,9 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Eight threads enter sections up to three deep, look at what is published, and take, retire,
-/// publish and give back inside; what one saw in an inner section stays until it has left the
-/// outermost one. Grace periods are tried whenever a thread is outside.
+/// Eight threads enter sections up to three deep, look at what is published in three mms, and take,
+/// retire, publish and give back inside; what one saw in an inner section stays until it has left
+/// the outermost one. Grace periods are tried whenever a thread is outside.
 ///
 /// Under the crate's own domain it fails when leaving an inner section ends the outer one (reclaimed
 /// before a section ended), when the end of the outermost one is not announced, and when a grace
@@ -60,7 +67,7 @@ impl<'a> Scene<'a> {
 /// either RCU it fails when a retire goes to P even if P is not empty. It does not find what takes
 /// the end of an mm, nor a look at the list's first page outside a section.
 fn nested(world: World<16>) {
-    let mms = [world.mm(false), world.mm(false)];
+    let mms: [_; MMS] = array::from_fn(|_| world.mm(false));
     let places = mms.each_ref().map(|mm| (0..3).map(|_| mm.place(false)).collect::<Vec<_>>());
     let scene = Scene { domain: world.domain(), mms, places };
     thread::scope(|scope| {

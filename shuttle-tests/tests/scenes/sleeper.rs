@@ -42,7 +42,6 @@ fn sleeper() {
                         held.retire();
                         if below(4) == 0 {
                             world.domain().attempt();
-                            mm.check();
                         }
                     }
                 })

@@ -21,10 +21,11 @@ pub(super) enum State {
     Published {
         stamp: Stamp,
     },
-    /// With the sections that were open when it was retired.
+    /// With the sections that were open when it was retired, and whether a handle may keep it.
     Retired {
         stamp: Stamp,
         open: Vec<Section>,
+        kept: bool,
     },
 }
 
@@ -35,6 +36,28 @@ pub(super) struct Thread {
     /// Fragments that the section has seen.
     pub(super) seen: Vec<usize>,
     pub(super) in_callback: bool,
+    /// The mm that it is taking from at this moment.
+    pub(super) taking: Option<usize>,
+    /// Fragments that it is freeing at this moment.
+    pub(super) freeing: Vec<usize>,
+}
+
+/// Whether an mm is open.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    #[default]
+    Open,
+    /// Somebody is closing it at this moment.
+    Closing,
+    Closed,
+}
+
+/// What the pages of an mm have in common.
+#[derive(Default)]
+pub(super) struct MmState {
+    pub(super) way: Way,
+    /// Handles have claimed fragments that count as used.
+    pub(super) has_handles: bool,
 }
 
 pub(super) struct Book {
@@ -43,6 +66,7 @@ pub(super) struct Book {
     pub(super) states: Vec<State>,
     /// Which mm has each page.
     pub(super) owners: Vec<Option<usize>>,
+    pub(super) mms: Vec<MmState>,
     pub(super) threads: Vec<Thread>,
     pub(super) takes: u64,
     pub(super) heads_gone: Vec<usize>,
@@ -55,6 +79,8 @@ pub(crate) struct Sets {
     pub(crate) free: u16,
     pub(crate) used: u16,
     pub(crate) retired: u16,
+    /// Those that a thread is freeing at this moment, and those that a handle may keep.
+    pub(crate) under_way: u16,
 }
 
 impl Book {
@@ -64,6 +90,7 @@ impl Book {
             frags,
             states: vec![State::Free; pages * frags],
             owners: vec![None; pages],
+            mms: Vec::new(),
             threads: Vec::new(),
             takes: 0,
             heads_gone: Vec::new(),
@@ -117,6 +144,24 @@ impl Book {
         }
     }
 
+    /// A thread that reads a fragment in a section.
+    pub(super) fn reader(&self, at: usize) -> Option<usize> {
+        self.threads.iter().position(|one| one.seen.contains(&at))
+    }
+
+    /// Retires a fragment, which a handle may keep, or else goes to its page.
+    pub(super) fn retire(&mut self, frag: NonNull<u8>, kept: bool) -> Result<(), String> {
+        let at = self.at(frag);
+        let stamp = match self.states[at] {
+            State::Owned { .. } => self.owned_by_me(frag)?,
+            _ => self.published(frag)?,
+        };
+        let open = self.open_sections();
+        self.states[at] = State::Retired { stamp, open, kept };
+        self.me().freeing.push(at);
+        Ok(())
+    }
+
     /// What a reader may find: published, or retired since.
     pub(super) fn published(&self, frag: NonNull<u8>) -> Result<Stamp, String> {
         match &self.states[self.at(frag)] {
@@ -134,6 +179,13 @@ impl Book {
                 State::Retired { .. } => &mut sets.retired,
             };
             *set |= 1 << index;
+            if matches!(state, State::Retired { kept: true, .. }) {
+                sets.under_way |= 1 << index;
+            }
+        }
+        let freeing = self.threads.iter().flat_map(|thread| &thread.freeing);
+        for at in freeing.filter(|&at| at / self.frags == page) {
+            sets.under_way |= 1 << (at % self.frags);
         }
         sets
     }

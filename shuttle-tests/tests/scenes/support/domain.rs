@@ -4,13 +4,14 @@ use std::{marker::PhantomData, ptr::NonNull, sync::Arc};
 
 use ptfrag::{OwnedDomain, Rcu, RcuFn, RcuHead};
 
-use super::{ledger::Ledger, model::Model};
+use super::{ledger::Ledger, model::Model, witness::Compare};
 
 /// A domain; its handle is a reference. The ledger hears of every section: of its beginning when
 /// the domain has been told, and of its end before, so that the ledger calls none open that the
 /// domain need not wait for.
 pub(crate) struct Domain {
     ledger: Arc<Ledger>,
+    pages: Arc<dyn Compare>,
     kind: Kind,
 }
 
@@ -20,12 +21,12 @@ enum Kind {
 }
 
 impl Domain {
-    pub(super) fn model(ledger: Arc<Ledger>) -> Self {
-        Self { kind: Kind::Model(Model::new(ledger.clone())), ledger }
+    pub(super) fn model(ledger: Arc<Ledger>, pages: Arc<dyn Compare>) -> Self {
+        Self { kind: Kind::Model(Model::new(ledger.clone())), ledger, pages }
     }
 
-    pub(super) fn real(ledger: Arc<Ledger>) -> Self {
-        Self { kind: Kind::Real(OwnedDomain::new()), ledger }
+    pub(super) fn real(ledger: Arc<Ledger>, pages: Arc<dyn Compare>) -> Self {
+        Self { kind: Kind::Real(OwnedDomain::new()), ledger, pages }
     }
 
     /// Enters a section.
@@ -37,10 +38,14 @@ impl Domain {
     /// Never waits.
     pub(crate) fn attempt(&self) -> bool {
         self.outside("callbacks attempted");
-        match &self.kind {
+        let ran = match &self.kind {
             Kind::Model(model) => model.attempt(),
             Kind::Real(real) => self.in_callbacks(|| real.poll()) != 0,
+        };
+        if ran {
+            self.pages.compare(None);
         }
+        ran
     }
 
     /// Waits until the sections that are open now have ended.
@@ -50,6 +55,7 @@ impl Domain {
             Kind::Model(model) => model.synchronize(),
             Kind::Real(real) => real.synchronize(),
         }
+        self.pages.compare(None);
     }
 
     /// Runs callbacks until none is queued, when no other thread is left.
@@ -65,6 +71,7 @@ impl Domain {
                 }
             }),
         }
+        self.pages.compare(None);
     }
 
     fn outside(&self, what: &str) {

@@ -1,17 +1,19 @@
-//! Tokens, with every use of them entered in the ledger.
+//! Tokens, with every use of them entered in the ledger, which the page words are compared with after
+//! it.
 
 use std::{mem::ManuallyDrop, sync::Arc};
 
 use ptfrag::Frag;
 
-use super::{SIZE, below, book::Stamp, ledger::Ledger, pool::Parts};
+use super::{SIZE, below, book::Stamp, pool::Parts, witness::Witness};
 
 /// A fragment that a thread owns. It has to be freed by hand: if a schedule fails, nothing of it is
 /// freed while the stack unwinds.
 #[must_use]
 pub(crate) struct Held<'a, const N: usize> {
     pub(super) frag: ManuallyDrop<Frag<N, SIZE, Parts<'a, N>>>,
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) mm: usize,
+    pub(super) witness: Arc<Witness<N>>,
 }
 
 impl<'a, const N: usize> Held<'a, N> {
@@ -19,28 +21,30 @@ impl<'a, const N: usize> Held<'a, N> {
     pub(super) fn new(
         mut frag: Frag<N, SIZE, Parts<'a, N>>,
         mm: usize,
-        ledger: &Arc<Ledger>,
+        witness: &Arc<Witness<N>>,
     ) -> Self {
-        let stamp = ledger.take(frag.as_ptr(), mm);
+        let stamp = witness.ledger().take(frag.as_ptr(), mm);
         for word in frag.chunks_exact_mut(size_of::<Stamp>()) {
             word.copy_from_slice(&stamp.to_ne_bytes());
         }
-        Self { frag: ManuallyDrop::new(frag), ledger: ledger.clone() }
+        Self { frag: ManuallyDrop::new(frag), mm, witness: witness.clone() }
     }
 
     /// Makes the calling thread the owner.
     pub(crate) fn adopt(&self) {
-        self.ledger.hand_over(self.frag.as_ptr());
+        self.witness.ledger().hand_over(self.frag.as_ptr());
     }
 
     pub(crate) fn give_back(self) {
-        self.ledger.give_back(self.frag.as_ptr());
+        self.witness.ledger().give_back(self.frag.as_ptr());
         ManuallyDrop::into_inner(self.frag).give_back();
+        self.witness.settle(Some(self.mm));
     }
 
     pub(crate) fn retire(self) {
-        self.ledger.retire(self.frag.as_ptr());
+        self.witness.ledger().retire(self.frag.as_ptr());
         ManuallyDrop::into_inner(self.frag).retire();
+        self.witness.settle(Some(self.mm));
     }
 
     /// Gives all back, those of a page in one step.
@@ -50,8 +54,10 @@ impl<'a, const N: usize> Held<'a, N> {
 
     /// Gives all back, neighbours in one step.
     pub(crate) fn give_back_in_order(all: Vec<Self>) {
-        all.iter().for_each(|held| held.ledger.give_back(held.frag.as_ptr()));
+        let Some(witness) = all.first().map(|held| held.witness.clone()) else { return };
+        all.iter().for_each(|held| witness.ledger().give_back(held.frag.as_ptr()));
         Frag::give_back_all(all.into_iter().map(|held| ManuallyDrop::into_inner(held.frag)));
+        witness.settle(None);
     }
 
     /// Retires all, those of a page in one step.
@@ -61,8 +67,10 @@ impl<'a, const N: usize> Held<'a, N> {
 
     /// Retires all, neighbours in one step.
     pub(crate) fn retire_in_order(all: Vec<Self>) {
-        all.iter().for_each(|held| held.ledger.retire(held.frag.as_ptr()));
+        let Some(witness) = all.first().map(|held| held.witness.clone()) else { return };
+        all.iter().for_each(|held| witness.ledger().retire(held.frag.as_ptr()));
         Frag::retire_all(all.into_iter().map(|held| ManuallyDrop::into_inner(held.frag)));
+        witness.settle(None);
     }
 
     /// By their place in the one block that they lie in, so that schedules replay.

@@ -29,7 +29,10 @@ impl Ledger {
 
     /// Makes an entry. A fault ends the schedule by a panic, but not inside a callback, from which
     /// nothing may unwind: there it is kept until the callback has returned.
-    fn enter<R: Default>(&self, entry: impl FnOnce(&mut Book) -> Result<R, String>) -> R {
+    pub(super) fn enter<R: Default>(
+        &self,
+        entry: impl FnOnce(&mut Book) -> Result<R, String>,
+    ) -> R {
         if thread::panicking() {
             return R::default();
         }
@@ -62,6 +65,10 @@ impl Ledger {
             if words(frag).iter().any(|&word| book.holds(word as usize)) {
                 return Err(format!("the list node was left in {frag:p}"));
             }
+            if let Some(reader) = book.reader(at) {
+                return Err(format!("handed out: {frag:p}, while thread {reader} reads it"));
+            }
+            book.me().taking = None;
             book.takes += 1;
             let thread = book.my_index();
             let stamp = book.takes << 16 | (mm as u64) << 8 | thread as u64;
@@ -86,6 +93,7 @@ impl Ledger {
             let at = book.at(frag);
             book.owned_by_me(frag)?;
             book.states[at] = State::Free;
+            book.me().freeing.push(at);
             Ok(())
         });
     }
@@ -102,15 +110,15 @@ impl Ledger {
 
     /// Somebody is about to retire a fragment, of which there is no other owner.
     pub(super) fn retire(&self, frag: NonNull<u8>) {
+        self.enter(|book| book.retire(frag, false));
+    }
+
+    /// Somebody is about to retire a fragment through a handle of mm `mm`, which may keep it, if it
+    /// is that mm's.
+    pub(super) fn retire_kept(&self, frag: NonNull<u8>, mm: usize) {
         self.enter(|book| {
-            let at = book.at(frag);
-            let stamp = match book.states[at] {
-                State::Owned { .. } => book.owned_by_me(frag)?,
-                _ => book.published(frag)?,
-            };
-            let open = book.open_sections();
-            book.states[at] = State::Retired { stamp, open };
-            Ok(())
+            let owner = book.owners[book.at(frag) / book.frags];
+            book.retire(frag, owner == Some(mm))
         });
     }
 
@@ -118,14 +126,14 @@ impl Ledger {
     pub(super) fn reclaim(&self, frag: NonNull<u8>) {
         self.enter(|book| {
             let at = book.at(frag);
-            let State::Retired { stamp, open } = &book.states[at] else {
+            let State::Retired { stamp, open, .. } = &book.states[at] else {
                 return Err(format!("reclaimed: {frag:p}, which is {:?}", book.states[at]));
             };
             intact(frag, *stamp)?;
             if let Some(section) = open.iter().find(|&&section| book.is_open(section)) {
                 return Err(format!("reclaimed: {frag:p}, before section {section:?} ended"));
             }
-            if let Some(reader) = book.threads.iter().position(|one| one.seen.contains(&at)) {
+            if let Some(reader) = book.reader(at) {
                 return Err(format!("reclaimed: {frag:p}, while thread {reader} reads it"));
             }
             book.states[at] = State::Free;

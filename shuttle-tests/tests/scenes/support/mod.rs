@@ -5,8 +5,21 @@
 //! Each scene runs under four walks (random, PCT of depth 3 and 5, uniform), and for each of them
 //! prints a line on standard error:
 //! `scene <scene>::<test>: <schedules> schedules, <scheduler>, <seconds> s`.
-//! The ledger is asked at every step of a scene that takes, frees, publishes or reads, and after it
-//! the words of the mm's pages are compared with it, while the other threads go on.
+//!
+//! # What is checked, and when
+//! The ledger is asked whenever a scene takes, frees, publishes or reads, and by every hook. At the
+//! end of each operation the words of all pages that it may have changed are compared with the
+//! ledger, wherever the other threads are: those of the mm in which something was taken, given back,
+//! retired, shown or let go of, or which was closed or dropped; and those of all mms after a batch,
+//! a retirement through a handle, and a grace period by which callbacks ran. The operations do it
+//! themselves, so no scene can forget it, and the scheduler is not asked meanwhile, so it is no step
+//! of the schedule.
+//!
+//! `compare` has the rules. In short: what somebody has is used; what was retired waits; nothing is
+//! free or waits against the ledger; what is free there is used only while a thread is taking or
+//! freeing it, or a handle has it; and a page is listed exactly while its mm is open and something
+//! is free. When no other thread is left, [`Pool::agree`] wants the words to say just what the
+//! ledger says.
 //!
 //! # Replaying a failure
 //! A failing schedule is reported in two ways:
@@ -25,13 +38,13 @@
 //!
 //! # Longer runs
 //! `PTFRAG_SHUTTLE_ITERATIONS=x50` multiplies the number of schedules of each test by 50,
-//! `PTFRAG_SHUTTLE_ITERATIONS=1000000` sets it. An ordinary run has 1.05 million schedules in all,
-//! which take less than three minutes of processor time. The long run,
+//! `PTFRAG_SHUTTLE_ITERATIONS=1000000` sets it. An ordinary run has about a million schedules in all,
+//! which take two to three minutes on two cores. The long run,
 //! ```sh
 //! PTFRAG_SHUTTLE_ITERATIONS=x10 cargo test -p ptfrag-shuttle
 //! ```
-//! has 10.5 million, and takes about a quarter of an hour on two cores. The PCT walks have most of
-//! them: the faults that hide best are found by certain preemptions, after thousands of schedules.
+//! has about eleven million, and takes about half an hour. The PCT walks have most of them: the
+//! faults that hide best are found by certain preemptions, after thousands of schedules.
 
 use std::{
     cell::{Cell, RefCell},
@@ -50,6 +63,7 @@ use shuttle::{
 };
 
 mod book;
+mod compare;
 mod domain;
 mod handle;
 mod held;
@@ -60,6 +74,8 @@ mod model;
 mod pages;
 mod place;
 mod pool;
+mod steady;
+mod witness;
 mod world;
 
 pub(crate) use domain::Domain;
@@ -68,6 +84,7 @@ pub(crate) use held::Held;
 pub(crate) use lock::{Gate, Stop, stop_in_next_hold};
 pub(crate) use place::{Place, Seen};
 pub(crate) use pool::Pool;
+use steady::Steady;
 pub(crate) use world::World;
 
 /// Bytes of a fragment: the list node fills half of it.
@@ -167,7 +184,7 @@ fn run(scheduler: impl Scheduler + 'static, scene: fn()) {
     // The orderings are the loom models' subject.
     config.silence_warnings = true;
     config.ungraceful_shutdown_config.immediately_return_on_panic = true;
-    Runner::new(scheduler, config).run(move || {
+    Runner::new(Steady(scheduler), config).run(move || {
         BEGUN.set(BEGUN.get() + 1);
         scene();
     });

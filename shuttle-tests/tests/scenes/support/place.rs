@@ -15,15 +15,15 @@ use super::{
     domain::Guard,
     handle::Handle,
     held::Held,
-    ledger::Ledger,
     pool::{Parts, Pool},
+    witness::Witness,
 };
 
 impl<'a, const N: usize> Pool<'a, N> {
     /// A place for readers to look, a `Slot` of the crate's or a plain pointer.
     pub(crate) fn place(&self, slot: bool) -> Place<'a, N> {
         if slot {
-            Place::Slot(self.mm.slot(), Mutex::new(None), self.ledger().clone())
+            Place::Slot(self.mm.slot(), Mutex::new(None), self.witness().clone())
         } else {
             Place::Raw(AtomicPtr::new(ptr::null_mut()))
         }
@@ -58,6 +58,7 @@ impl<'a, const N: usize> Pool<'a, N> {
                 }
             }
         }
+        self.witness().settle(Some(self.id));
     }
 
     /// Looks at what a place shows, and checks its bytes.
@@ -80,14 +81,15 @@ impl<'a, const N: usize> Handle<'a, N> {
     pub(crate) fn show(&mut self, place: &Place<'a, N>, held: Option<Held<'a, N>>) {
         let Place::Raw(shown) = place else { unreachable!("slots are shown by their pool") };
         let new = held.map(|held| {
-            self.ledger.publish(held.frag.as_ptr());
+            self.witness().ledger().publish(held.frag.as_ptr());
             ManuallyDrop::into_inner(held.frag)
         });
         if let Some(old) = swap(shown, new) {
-            self.ledger.retire(old);
+            self.witness().ledger().retire_kept(old, self.id);
             // SAFETY: published once, and the swap made it ours.
             unsafe { self.local.retire_raw(old) };
         }
+        self.witness().settle(Some(self.id));
     }
 }
 
@@ -108,19 +110,20 @@ pub(crate) struct Seen {
 
 /// Where readers look.
 pub(crate) enum Place<'a, const N: usize> {
-    Slot(Slot<N, SIZE, Parts<'a, N>>, Mutex<Option<NonNull<u8>>>, Arc<Ledger>),
+    Slot(Slot<N, SIZE, Parts<'a, N>>, Mutex<Option<NonNull<u8>>>, Arc<Witness<N>>),
     Raw(AtomicPtr<u8>),
 }
 
 impl<const N: usize> Place<'_, N> {
     /// Drops a `Slot`, which retires what it shows, with or without its mm.
     pub(crate) fn end(self) {
-        if let Self::Slot(slot, shown, ledger) = self {
+        if let Self::Slot(slot, shown, witness) = self {
             let shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
             if let Some(frag) = shown {
-                ledger.retire(frag);
+                witness.ledger().retire(frag);
             }
             drop(slot);
+            witness.settle(None);
         }
     }
 }

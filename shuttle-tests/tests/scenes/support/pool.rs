@@ -1,4 +1,5 @@
-//! The crate's mm, with every operation entered in the ledger.
+//! The crate's mm, with every operation entered in the ledger, which the page words are compared with
+//! after it.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -6,13 +7,14 @@ use ptfrag::{AllocError, Embed, Mm};
 
 use super::{
     SIZE,
-    book::Sets,
+    book::{Sets, Way},
     domain::Domain,
     held::Held,
     hooks::{BusyCell, Watch},
     ledger::Ledger,
     lock::Lock,
-    pages::{Pages, Source},
+    pages::Source,
+    witness::{Ended, Witness},
 };
 
 /// The parts of the mms.
@@ -25,18 +27,37 @@ impl<'a, const N: usize> Embed for Parts<'a, N> {
     type Hooks = Watch;
 }
 
-/// An mm.
+/// An mm. The fields are dropped in this order.
 pub(crate) struct Pool<'a, const N: usize> {
+    pub(super) _closing: Closing<N>,
     pub(super) mm: Mm<N, SIZE, Parts<'a, N>>,
+    pub(super) _closed: Closing<N>,
+    pub(super) ended: Ended<N>,
     pub(super) id: usize,
-    pub(super) pages: Arc<Pages<N>>,
     /// What the hook does beside.
     pub(super) busy: Arc<BusyCell>,
 }
 
+/// Enters, when it is dropped, that an mm begins to close, or is at the end of it.
+pub(super) struct Closing<const N: usize> {
+    pub(super) witness: Arc<Witness<N>>,
+    pub(super) mm: usize,
+    pub(super) way: Way,
+}
+
+impl<const N: usize> Drop for Closing<N> {
+    fn drop(&mut self) {
+        self.witness.ledger().closing(self.mm, self.way);
+    }
+}
+
 impl<'a, const N: usize> Pool<'a, N> {
     pub(super) fn ledger(&self) -> &Arc<Ledger> {
-        self.pages.ledger()
+        self.witness().ledger()
+    }
+
+    pub(super) fn witness(&self) -> &Arc<Witness<N>> {
+        &self.ended.witness
     }
 
     /// Has the mm keep that many pages when they are empty.
@@ -47,11 +68,12 @@ impl<'a, const N: usize> Pool<'a, N> {
     /// Lets go of those that it keeps.
     pub(crate) fn shrink(&self) {
         self.mm.shrink();
+        self.witness().settle(Some(self.id));
     }
 
     /// Takes a fragment and stamps all of it.
     pub(crate) fn alloc(&self) -> Result<Held<'a, N>, AllocError> {
-        Ok(Held::new(self.mm.alloc()?, self.id, self.ledger()))
+        self.witness().take(self.id, || self.mm.alloc())
     }
 
     /// Takes `count` fragments, or as many as there are.
@@ -65,38 +87,24 @@ impl<'a, const N: usize> Pool<'a, N> {
     }
 
     pub(crate) fn close(&self) {
+        self.ledger().closing(self.id, Way::Closing);
         self.mm.close();
-    }
-
-    /// Checks, at any time, that no word of the mm's pages says what the ledger rules out: that
-    /// something is free or waiting which somebody has, or free before its grace period is over.
-    pub(crate) fn check(&self) {
-        for (page, _) in self.ledger().pages_of(self.id) {
-            let Some(word) = self.mm.page_word(self.pages.at(page)) else { continue };
-            // Nothing has happened since the word was read: a thread can only be interrupted before
-            // it touches an atomic. But meanwhile the page may have left.
-            let pages = self.ledger().pages_of(self.id);
-            let Some((_, sets)) = pages.into_iter().find(|&(at, _)| at == page) else { continue };
-            let free = word.free().bits();
-            let waiting = (word.pending() | word.next()).bits();
-            let wrong = free & (sets.used | sets.retired) != 0 || waiting & sets.used != 0;
-            if wrong || !word.is_legal() {
-                self.ledger().fault(format!("page {page} of mm {}: {word} {sets:x?}", self.id));
-            }
-        }
+        self.ledger().closing(self.id, Way::Closed);
+        self.witness().settle(Some(self.id));
     }
 
     /// Checks that the words of the mm's pages say what the ledger says, when no other thread is
     /// left: nothing is lost, and what is free can be found, unless the mm is closed.
     pub(crate) fn agree(&self, open: bool) {
         for (page, sets) in self.ledger().pages_of(self.id) {
-            let Some(word) = self.mm.page_word(self.pages.at(page)) else { continue };
+            let Some(word) = self.witness().word(page) else { continue };
             let free = word.free().bits();
             let waiting = (word.pending() | word.next()).bits();
             let listed = open && free != 0 && !word.is_draining();
             // A callback that found the lock held has called the hook, and comes again.
-            let known = Sets { free, used: word.used().bits(), retired: waiting & !sets.free };
-            let expected = Sets { free: sets.free & !waiting, ..sets };
+            let (used, retired) = (word.used().bits(), waiting & !sets.free);
+            let known = Sets { free, used, retired, under_way: 0 };
+            let expected = Sets { free: sets.free & !waiting, under_way: 0, ..sets };
             if known != expected || word.is_listed() != listed || !word.is_legal() {
                 self.ledger().fault(format!("page {page} of mm {}: {word} {expected:x?}", self.id));
             }
@@ -112,7 +120,7 @@ impl<'a, const N: usize> Pool<'a, N> {
     /// How many of the mm's fragments are pending and have not been reclaimed.
     pub(crate) fn unreclaimed(&self) -> u32 {
         let pages = self.ledger().pages_of(self.id).into_iter();
-        let word = |page| self.mm.page_word(self.pages.at(page));
+        let word = |page| self.witness().word(page);
         let mask = |(page, sets): (_, Sets)| Some(word(page)?.pending().bits() & sets.retired);
         pages.filter_map(mask).map(u16::count_ones).sum()
     }
@@ -120,10 +128,10 @@ impl<'a, const N: usize> Pool<'a, N> {
     /// How many fragments can be had without a grace period, when no other thread is left.
     pub(crate) fn obtainable(&self) -> usize {
         let listed = |(page, sets): (usize, Sets)| {
-            let word = self.mm.page_word(self.pages.at(page))?;
+            let word = self.witness().word(page)?;
             (!word.is_draining()).then_some(sets.free.count_ones() as usize)
         };
         let own: usize = self.ledger().pages_of(self.id).into_iter().filter_map(listed).sum();
-        own + self.pages.at_home() * N
+        own + self.witness().pages().at_home() * N
     }
 }

@@ -11,17 +11,19 @@ use ptfrag::{Mm, MmHead};
 
 use super::{
     SIZE,
+    book::Way,
     domain::Domain,
     hooks::{BusyCell, Watch},
     ledger::Ledger,
     pages::{Pages, Source},
-    pool::{Parts, Pool},
+    pool::{Closing, Parts, Pool},
+    witness::{Compare, Ended, Witness},
 };
 
 /// A page source of `N`-fragment pages, an RCU domain, and the places of the mms' heads.
 pub(crate) struct World<const N: usize> {
     domain: Domain,
-    pages: Arc<Pages<N>>,
+    witness: Arc<Witness<N>>,
     total: usize,
     heads: Mutex<Vec<Place>>,
 }
@@ -43,10 +45,10 @@ impl<const N: usize> World<N> {
         Self::with(total, Domain::real)
     }
 
-    fn with(total: usize, domain: fn(Arc<Ledger>) -> Domain) -> Self {
-        let pages = Arc::new(Pages::new(total));
-        let domain = domain(pages.ledger().clone());
-        Self { domain, pages, total, heads: Mutex::new(Vec::new()) }
+    fn with(total: usize, domain: fn(Arc<Ledger>, Arc<dyn Compare>) -> Domain) -> Self {
+        let witness = Arc::new(Witness::new(Arc::new(Pages::new(total))));
+        let domain = domain(witness.ledger().clone(), witness.clone());
+        Self { domain, witness, total, heads: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn domain(&self) -> &Domain {
@@ -65,8 +67,9 @@ impl<const N: usize> World<N> {
         let id = heads.len();
         heads.push(Place(place, layout));
         let busy = Arc::new(BusyCell::default());
-        let ledger = self.pages.ledger().clone();
-        let hooks = Watch { ledger, mm: id, picky, busy: busy.clone() };
+        let witness = &self.witness;
+        witness.ledger().opened(id);
+        let hooks = Watch { ledger: witness.ledger().clone(), mm: id, picky, busy: busy.clone() };
         let dispose = |head: NonNull<Head<'_, N>>| {
             let place = head.cast::<MaybeUninit<Head<'_, N>>>();
             // SAFETY: the place is ours again.
@@ -74,9 +77,12 @@ impl<const N: usize> World<N> {
         };
         // SAFETY: the place stays until the end of the world.
         let mm = unsafe {
-            Mm::new_at(place.cast(), dispose, &self.domain, Source(self.pages.clone()), hooks)
+            let source = Source(witness.pages().clone());
+            Mm::new_at(place.cast(), dispose, &self.domain, source, hooks)
         };
-        Pool { mm, id, pages: self.pages.clone(), busy }
+        let at = |way| Closing { witness: witness.clone(), mm: id, way };
+        let (_closing, _closed) = (at(Way::Closing), at(Way::Closed));
+        Pool { _closing, mm, _closed, ended: Ended { witness: witness.clone(), mm: id }, id, busy }
     }
 
     pub(crate) fn total(&self) -> usize {
@@ -85,7 +91,7 @@ impl<const N: usize> World<N> {
 
     /// How many pages are at their source.
     pub(crate) fn at_home(&self) -> usize {
-        self.pages.at_home()
+        self.witness.pages().at_home()
     }
 
     /// Asks for callbacks until `done`, far more often than there can be need for. `what` is what
@@ -97,7 +103,7 @@ impl<const N: usize> World<N> {
             }
             self.domain.attempt();
         }
-        self.pages.ledger().fault(format!("callbacks wait for {what}"));
+        self.witness.ledger().fault(format!("callbacks wait for {what}"));
     }
 
     /// Asks for callbacks until every page is at home.
@@ -110,9 +116,9 @@ impl<const N: usize> World<N> {
     /// heads, which outlive the mms, refer to the domain.
     pub(crate) fn finish(&self) {
         self.domain.drain();
-        let ledger = self.pages.ledger();
+        let ledger = self.witness.ledger();
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let (home, gone) = (self.pages.at_home(), ledger.heads_gone());
+        let (home, gone) = (self.at_home(), ledger.heads_gone());
         if home != self.total || gone != heads.len() {
             ledger.fault(format!(
                 "{home} of {} pages and {gone} of {} heads came home",

@@ -43,7 +43,7 @@
 //! ```sh
 //! PTFRAG_SHUTTLE_ITERATIONS=x10 cargo test -p ptfrag-shuttle
 //! ```
-//! has about eleven million, and takes about half an hour. The PCT walks have most of them: the
+//! has more than ten million, and takes about half an hour. The PCT walks have most of them: the
 //! faults that hide best are found by certain preemptions, after thousands of schedules.
 
 use std::{

@@ -17,6 +17,7 @@ use crate::{
     mask::Mask,
     misuse::bad_link,
     pieces::Pieces,
+    sync::Ordering,
     word::{Lists, NotUsed, Step, Word},
 };
 
@@ -51,7 +52,9 @@ impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed>
     fn add(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         let piece = ManuallyDrop::new(frag).pieces();
         let last = self.gathered[..self.len].last_mut().and_then(Option::as_mut);
-        if let Some(last) = last.filter(|last| last.page == piece.page) {
+        // Two tokens of one fragment must not pass for one.
+        let other = |last: &&mut Pieces| (last.mask & piece.mask).is_empty();
+        if let Some(last) = last.filter(|last| last.page == piece.page).filter(other) {
             last.mask = last.mask | piece.mask;
             return;
         }
@@ -81,11 +84,20 @@ impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed>
     }
 }
 
-/// While a panic unwinds.
+/// While a panic unwinds: a second one would end the process, so what is not used, as a caller's bug
+/// has it, is let go. (Two lists that were overwritten do end it.)
 impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed> Drop
     for Batch<RETIRE, FRAGS, SIZE, E>
 {
     fn drop(&mut self) {
+        for place in &mut self.gathered {
+            place.take_if(|pieces| {
+                // SAFETY: descriptors are type-stable.
+                let word = unsafe { &pieces.page.as_ref().word };
+                let word = Word::<FRAGS>::from_bits(word.load(Ordering::Relaxed));
+                !(pieces.mask - word.used()).is_empty()
+            });
+        }
         self.flush();
     }
 }

@@ -99,3 +99,36 @@ fn a_double_free_on_the_way() {
         }
     }
 }
+
+/// Two of them are one panic, and no abort.
+#[test]
+fn two_double_frees_on_the_way() {
+    for free in [Piece::give_back_all, Piece::retire_all] {
+        let bench = Bench::<2, 64, 128>::new(8);
+        let frags = bench.take(16);
+        for wrong in [2, 6] {
+            // SAFETY: there are two tokens now, which is the point.
+            unsafe { bench.mm().from_raw(frags[wrong].as_ptr()) }.retire();
+        }
+        let freeing = std::panic::AssertUnwindSafe(|| free(frags));
+        assert!(std::panic::catch_unwind(freeing).is_err());
+        // Only those are left that would have shared a compare-and-swap with a wrong one.
+        bench.rcu.run_down();
+        assert_eq!(bench.mm().pages(), 2);
+    }
+}
+
+/// Two tokens of one fragment in one batch do not pass for one.
+#[test]
+fn the_same_one_twice() {
+    for free in [Piece::give_back_all, Piece::retire_all] {
+        let bench = Bench::<2, 64, 128>::new(1);
+        let mut frags = bench.take(2);
+        let addr = frags[0].as_ptr();
+        // SAFETY: there are two tokens now, which is the point.
+        frags.push(unsafe { bench.mm().from_raw(addr) });
+        let freeing = std::panic::AssertUnwindSafe(|| free(frags));
+        assert!(std::panic::catch_unwind(freeing).is_err());
+        bench.expect_home();
+    }
+}

@@ -32,9 +32,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         room
     }
 
-    /// Sets when to look after the ring again: soon, and before it is full. Says whether it is not.
+    /// Sets when to look after the ring again: when a call may be back, or is worth while, and before
+    /// the ring is full. Says whether it is not.
     pub(super) fn schedule(&mut self) -> bool {
-        let soon = if self.in_flight() { LOOK } else { self.batch() };
+        let gathered = self.end.wrapping_sub(self.sent);
+        let soon =
+            if self.in_flight() { LOOK } else { self.batch().saturating_sub(gathered).max(1) };
         let room = Self::HOLDS as u32 - self.end.wrapping_sub(self.first);
         self.due = self.end.wrapping_add(soon.min(room));
         room != 0
@@ -156,6 +159,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
 mod tests {
     use std::{collections::VecDeque, vec::Vec};
 
+    use super::BATCH;
     use crate::{Mm, OwnedDomain, Region};
 
     /// Leaving sections runs callbacks often enough for a handle whose every retirement stands in
@@ -172,6 +176,30 @@ mod tests {
                 let _section = domain.read();
                 local.retire(out.pop_front().unwrap());
                 assert_eq!(local.bare, 0, "{live} fragments are out, round {round}");
+            }
+        }
+    }
+
+    /// However many are out, no more than make a call are gathered while none is in flight.
+    #[test]
+    fn a_call_is_made_in_time() {
+        let domain = OwnedDomain::new();
+        let mm = Mm::<16, 256, _>::new(&domain, Region::<4096>::new(200).unwrap());
+        let mut local = mm.local();
+        let mut out = VecDeque::new();
+        for round in 0..20_000 {
+            // From few to many and back, in steps of all sizes.
+            let live = 1000_usize.saturating_sub(round * 7 % 1900);
+            while out.len() < live {
+                out.push_back(local.alloc().unwrap());
+            }
+            while out.len() > live {
+                local.retire(out.pop_front().unwrap());
+                let gathered = local.end.wrapping_sub(local.sent);
+                assert!(local.in_flight() || gathered <= BATCH.1, "{gathered} in round {round}");
+            }
+            if round % 3 == 0 {
+                domain.poll();
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::source::AllocError;
 /// Called as pages come and go, and as retired fragments come back. `()` does nothing.
 ///
 /// No hook is called with the mm's lock held, and none may wait for a grace period; a panic in
-/// `reclaim` or `page_out`, which run inside RCU callbacks, ends the process. Nor may the drop of the
-/// hooks, which comes with the end of the mm's head, possibly in a callback too.
+/// `reclaim` or `page_out`, which run inside RCU callbacks, ends the process. The same goes for the
+/// drop of the hooks, which comes with the end of the mm's head, possibly in a callback.
 pub trait Hooks: Send + Sync + 'static {
     /// A page has come from its source and nobody else has seen it (Linux: a page-table
     /// constructor).

@@ -100,8 +100,9 @@
 //! | all use of an mm's head before its end | Release and Acquire of the pin count |
 //!
 //! # When the lock is taken
-//! - *take*: for the last free fragment of a page, and when nothing is listed: to make sure of it,
-//!   to list a fresh page, and to look again if there is none.
+//! - *take*: for the last free fragment of a page, when the first page has just left the list, and
+//!   when nothing is listed: to make sure of it, to list a fresh page, and to look again if there is
+//!   none.
 //! - *give back, end of a grace period*: when a page goes on the list because something on it is
 //!   free again, and when it leaves it because all is. A callback only tries, and if somebody has
 //!   the lock it comes again after another grace period; what waits in X on its page waits along.
@@ -115,12 +116,12 @@
 //! no other mm, no callback. One that stops between its change of a word and the call that this asks
 //! for keeps what waits on that page from coming back, and nothing else; one that stops with a handle
 //! keeps what the handle holds; and one that stops in a section holds up grace periods, as under any
-//! RCU. What one holds up that stops inside a callback is the RCU's affair: under [`Domain`] at most
-//! the 64 heads that it was going to run, of whichever mms, and whoever waits for all. ([`Domain`]'s
-//! queues have locks that are only tried, and [`Region`] has a mutex that `get` and `put` wait for: a
-//! thread that stops in one keeps that queue, or that region's pages.) This is what *lock-free* means
-//! here, and no more. On recorded page-table traces the lock is taken 160 to 300 times in 1000
-//! operations (`results/replay.md` in the repository).
+//! RCU. What one holds up that stops inside a callback, or where callbacks are queued, is the RCU's
+//! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms, or those
+//! of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
+//! that `get` and `put` wait for, and callbacks with them.) This is what *lock-free* means here, and
+//! no more. On recorded page-table traces the lock is taken 160 to 300 times in 1000 operations
+//! (`results/replay.md` in the repository).
 //!
 //! # For embedders
 //! - Hardware walkers: retire a table only after the TLB and paging-structure-cache flush that

@@ -25,8 +25,8 @@ pub unsafe trait RawLock: Send + Sync {
     /// Waits until the lock is free and takes it. Must not run RCU callbacks meanwhile.
     ///
     /// Callbacks only ever try the lock, but for what an embedder's own code does in one: a
-    /// [hook](crate::Hooks), or the destructor of the hooks or of the source, that allocates, gives
-    /// back, or drops an mm or a handle. Where callbacks can interrupt a holder on its own
+    /// [hook](crate::Hooks), the destructor of the hooks or of the source, or a `dispose`, that does
+    /// anything with an mm or a handle but retire. Where callbacks can interrupt a holder on its own
     /// processor, an embedder with such code needs a lock that keeps them away.
     fn lock(&self);
 

@@ -74,6 +74,8 @@
 //! - A thread that stops for ever between taking and giving back a queue's lock, or in a callback,
 //!   takes that queue's heads, or the rest of its batch, with it. No lock is held while a callback
 //!   runs.
+//! - Where std has no thread-locals of the target's own to build on (Android, OpenBSD, Windows with
+//!   the GNU tools), it allocates them when a thread first comes here, be it in `call`.
 //! - In destructors of thread-locals, when the thread's own are gone, every section takes a record
 //!   of its own, `poll` does nothing, and `synchronize` and `barrier` cannot tell that they are
 //!   called inside a section.
@@ -109,8 +111,8 @@ const BATCH: usize = 64;
 const CALLS_PER_POLL: u32 = BATCH as u32 / 2;
 
 /// A thread with heads of its own also polls at every so many ends of a section. A call needs three
-/// polls, and a [`Local`](crate::Local) makes one at a time: what it retires meanwhile has to fit
-/// into it.
+/// polls, and a [`Local`](crate::Local) makes one at a time: what it retires meanwhile in a section
+/// each has to fit into it, which it does if the fragments have less than 16 KiB.
 const DROPS_PER_POLL: u32 = 64;
 
 /// A thread that has queued nothing still polls at every so many ends of a section, for the others.

@@ -63,8 +63,8 @@ impl fmt::Debug for Section<'_> {
 ///
 /// When the outermost one of a thread is dropped, no other section of this domain is open in the
 /// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads
-/// that the thread queued, at every 64th time while any that it queued are left, or else at every
-/// 128th time. So drop it where callbacks may run, not under a lock that a callback takes.
+/// that the thread queued, at every 64th time when it has queued some since its last poll or that
+/// found some, or else at every 128th time. So drop it where callbacks may run, not under a lock that a callback takes.
 #[must_use = "the section ends when this is dropped"]
 pub struct Guard<'d> {
     section: ManuallyDrop<Section<'d>>,

@@ -48,7 +48,8 @@ struct Sent {
 /// - `rcu` is queued, and `sent` the callback's, while `state` is SENT, LEFT or GONE. The callback
 ///   changes SENT to OVER and LEFT to IDLE; all other changes are the handle's.
 /// - The part has a pin on `head`.
-// Aligned so that the parts of two threads do not share a cache line, nor a pair of them.
+// Aligned so that the parts of two threads do not share a cache line, nor a pair of them, where lines
+// have 64 bytes.
 #[repr(C, align(128))]
 pub struct LocalPart<const FRAGS: usize, const SIZE: usize, E: Embed> {
     rcu: RcuHead,

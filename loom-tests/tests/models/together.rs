@@ -20,7 +20,7 @@ fn explore_on_domain<const PAGE: usize, S: Fn(&'static Domain) + Send + Sync + '
     scene: S,
 ) {
     check::<S>(2, bound, move || {
-        let stage = Stage::set(3, pages, PAGE);
+        let stage = Stage::set(2, pages, PAGE);
         let domain = Shared::new(OwnedDomain::new());
         scene(domain.get());
         drop(domain.end());

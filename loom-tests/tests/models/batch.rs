@@ -68,8 +68,8 @@ fn batch_against_a_taker() {
 /// or F = {0, 1}: DRAIN, unlink    or F = {0, 1}: DRAIN, unlink
 /// ```
 ///
-/// Rule 1. Two threads, exhaustive. Fails with a page that is on the list twice, or never comes home,
-/// when what the lock was taken for is not looked at again under it.
+/// Rule 1. Two threads, exhaustive. Fails with a race on the nodes when a batch lists and unlists its
+/// pages without the lock.
 #[test]
 fn batch_against_a_batch() {
     explore::<128>(2, 2, || {

@@ -1,5 +1,7 @@
 //! A handle lets go, by a flush or for good, while its call is in flight (rules 11 and 18).
 
+use loom::sync::atomic::{AtomicBool, Ordering};
+
 use crate::{local::*, support::*};
 
 /// A handle is flushed while its call comes back: the fragments go to their page once, by the one or
@@ -171,28 +173,34 @@ fn dropped_with_only_a_call() {
 /// The mm is dropped while another thread goes on with its handle.
 ///
 /// ```text
+/// setup   0, 1 used, from the handle; one more page at the source
 /// owner                           handle
-/// close; unpin                    take, retire, take; flush; drop
+/// lock; closed; unlock            retire 0; flag?
+/// unpin                           take: call; lock; closed: nothing, or a page of the source's
+/// flag (no edge)                  retire 1; grace period; drop
 /// ```
 ///
 /// Rules 11 and 18. Two threads, exhaustive. Fails when the handle does not pin the head, and when
-/// a claim does not look whether the mm is closed (a page that is fetched for nobody is found by the
-/// oracle only where it stays away; see the crate's own tests).
+/// a claim does not look whether the mm is closed: with the flag seen it must give nothing.
 #[test]
 fn mm_dropped_under_a_handle() {
-    explore::<128>(2, 1, || {
+    explore::<128>(2, 2, || {
         let mm: Mm2 = mm();
         let mut local: Handle2 = local(&mm);
-        let frag = take_by(&mut local).unwrap();
+        let [first, last] = [take_by(&mut local).unwrap(), take_by(&mut local).unwrap()];
+        let closed = Shared::new(AtomicBool::new(false));
         let other = spawn(move || {
-            retire_by(&mut local, frag);
-            try_grace_period();
+            retire_by(&mut local, first);
+            let late = closed.load(Ordering::Relaxed);
             let next = take_by(&mut local);
-            next.into_iter().for_each(|frag| retire_by(&mut local, frag));
+            assert!(!late || next.is_none(), "a closed mm gave a fragment");
+            next.into_iter().chain([last]).for_each(|frag| retire_by(&mut local, frag));
+            try_grace_period();
             drop(local);
         });
         drop(mm);
-        try_grace_period();
+        closed.store(true, Ordering::Relaxed);
         other.join().unwrap();
+        closed.end();
     });
 }

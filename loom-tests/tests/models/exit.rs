@@ -1,6 +1,6 @@
 //! The mm's end (rules 6, 11 and 12): it never waits, and the head goes exactly once, after its
 //! last page. In Linux the last page's callback could not let the head go by itself, and needed
-//! `mmdrop_async`.
+//! `mmdrop_async`; a `synchronize_rcu` in `exit_mmap` made kernel builds 12 % slower.
 
 use crate::support::*;
 
@@ -68,8 +68,9 @@ fn give_back_after_the_close() {
 /// close; unpin         F = {1}, or DRAIN, call     three grace periods
 /// ```
 ///
-/// Rule 11. Three threads, at most three preemptions. Fails as `give_back_after_the_close` does,
-/// when the call is queued before the unlink, and when the close clears LISTED before it unlinks.
+/// Rule 11. Three threads, at most 3 preemptions. Fails as `give_back_after_the_close` does, when the
+/// owner unpins before it closes, when the call is queued before the unlink, and when the close
+/// clears LISTED before it unlinks.
 #[test]
 fn drop_with_a_call_in_flight() {
     explore::<128>(3, 1, || {

@@ -112,6 +112,31 @@ fn kept_whole_page_against_close() {
     });
 }
 
+/// An mm that keeps an empty page is closed under a looker; the page then goes to another mm.
+///
+/// ```text
+/// setup   a: page F = {0, 1, 2, 3} listed, kept
+/// looker                          main
+/// enter; first = page             close: unlink; CAS DRAIN; call
+/// load word                       grace period (gives up if the looker is inside): release
+/// CAS F = {1, 2, 3}, or start over
+/// leave                           b takes the page: F = {1, 2, 3} listed
+/// ```
+///
+/// Rules 6 and 12. Two threads, exhaustive. Fails with another mm's fragment when the close releases
+/// the page without a grace period, and with a page that never comes home when it does not drain it.
+#[test]
+fn kept_page_closed_under_a_looker() {
+    explore::<256>(2, 1, || {
+        let a: Shared<Mm4> = Shared::new(mm().keeping(1));
+        let b: Shared<Mm4> = Shared::new(mm());
+        give_back(take(&a, 0).unwrap());
+        let looker = spawn(move || take(&a, 0));
+        a.close();
+        hand_over(a, b, looker);
+    });
+}
+
 /// What an mm keeps is set when a handle that has emptied a page has just gone.
 ///
 /// ```text

@@ -12,6 +12,7 @@ mod exit;
 mod keeping;
 mod local;
 mod lock;
+mod neighbours;
 mod orderings;
 mod reader;
 mod retire;

@@ -94,7 +94,9 @@ fn retire_before_its_callback() {
 ///
 /// Rule 6, and all use of a page before its release. Two threads, exhaustive. Does not fail when
 /// `queue` does not acquire the word, since the lock orders it here; `close_against_the_last_retire`
-/// does. It fails with a race on the node when the page's call is queued before the unlink.
+/// does. It fails with a race on the node when the page's call is queued before the unlink, and with
+/// a broken list when the giver links the page in another hold of the lock than the one in which it
+/// changed the word.
 #[test]
 fn use_before_release() {
     explore::<128>(2, 1, || {

@@ -30,6 +30,33 @@ fn looker_against_a_second_mm() {
     });
 }
 
+/// The looker finds nothing but the host on `a`'s first page. Before it has the lock the page has
+/// gone to `b`, and its word is the very same.
+///
+/// ```text
+/// setup   a: page F = {1} listed, 0 used
+/// looker                          main
+/// enter; only the host: leave     give back 0: unlink, DRAIN, call
+///                                 grace period: release
+///                                 b takes the page: F = {1} listed
+/// lock a; the list's first page: none
+/// ```
+///
+/// Rule 1. Two threads, exhaustive. Fails with a race on the node, or another mm's fragment, when a
+/// taker that needs the lock goes on with the page that it saw before. On pages of two it finds there
+/// what it saw.
+#[test]
+fn host_looker_against_a_second_mm() {
+    explore::<128>(2, 1, || {
+        let a: Shared<Mm2> = Shared::new(mm());
+        let b: Shared<Mm2> = Shared::new(mm());
+        let last = take(&a, 0).unwrap();
+        let looker = spawn(move || take(&a, 0));
+        give_back(last);
+        hand_over(a, b, looker);
+    });
+}
+
 /// All fragments of a page that was unlinked by the take of its host go back at once, and nothing
 /// waits for a grace period: only DRAIN keeps the page under the looker.
 ///

@@ -76,8 +76,9 @@ fn unlinked_by_one_made_by_another() {
 /// call                    b takes the page        load word; CAS, or start over
 /// ```
 ///
-/// Rule 6. Three threads, at most 3 preemptions. Fails when the call is queued before the unlink:
-/// the looker enters after the grace period that releases the page, and still finds it.
+/// Rule 6. Three threads, at most 3 preemptions. Fails with a race on the node when the call is queued
+/// before the unlink, and with another mm's fragment when the looker leaves its section before it
+/// changes the word.
 #[test]
 fn three_round_a_draining_page() {
     explore::<256>(3, 1, || {
@@ -163,8 +164,9 @@ fn drop_with_nothing_used() {
 /// CAS 0 -> F, 1 -> P, call; link
 /// ```
 ///
-/// Rule 9. Two threads, exhaustive. Fails with a deadlock when the hook runs under the lock, and
-/// with a page that never comes home when the callback goes by the X that it read before the hook.
+/// Rule 9. Two threads, exhaustive. Fails when the hook is called with the lock held, which the hook
+/// finds, and with a page that never comes home when the callback goes by the X that it read before
+/// the hook.
 #[test]
 fn hook_in_its_own_mm() {
     explore::<256>(2, 2, || {

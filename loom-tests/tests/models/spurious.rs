@@ -75,8 +75,9 @@ fn retire_and_callback_that_fail() {
 /// ```
 ///
 /// Rules 1 and 6. Two threads, exhaustive for every plan of at most two failures among five
-/// exchanges. Fails with a page that never came home when `unlist` does not repeat a failed
-/// exchange, and when `apply_locked` unlinks or links after one that read the expected word.
+/// exchanges. Fails with a broken list when `unlist` does not repeat a failed exchange, and with a
+/// page that never came home when `apply_locked` unlinks or links after one that read the expected
+/// word.
 #[test]
 fn drain_and_close_that_fail() {
     explore_failing(5, |plan| {

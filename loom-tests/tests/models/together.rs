@@ -1,6 +1,10 @@
 //! The allocator on the built-in domain, the real one. The other models of the allocator have a
 //! smaller RCU, to stay exhaustive.
 
+use loom::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread::yield_now,
+};
 use ptfrag::{Domain, Frag, Mm, OwnedDomain, Rcu};
 
 use crate::support::*;
@@ -16,7 +20,7 @@ fn explore_on_domain<const PAGE: usize, S: Fn(&'static Domain) + Send + Sync + '
     scene: S,
 ) {
     check::<S>(2, bound, move || {
-        let stage = Stage::set(3, pages, PAGE);
+        let stage = Stage::set(2, pages, PAGE);
         let domain = Shared::new(OwnedDomain::new());
         scene(domain.get());
         drop(domain.end());
@@ -35,7 +39,7 @@ fn explore_on_domain<const PAGE: usize, S: Fn(&'static Domain) + Send + Sync + '
 /// ```
 ///
 /// Rule 5. Two threads, at most 3 preemptions. Fails with a race when the domain's sections begin
-/// without their fence.
+/// without their fence, or have it before the announcement.
 #[test]
 fn reader_against_reuse() {
     explore_on_domain::<128, _>(Some(3), 1, |domain| {
@@ -75,8 +79,8 @@ fn reader_against_reuse() {
 /// leave
 /// ```
 ///
-/// Rule 6. Two threads, at most 3 preemptions. Fails with another mm's fragment or a race when
-/// `take_first` looks without a section, and when DRAIN's grace period is left out.
+/// Rule 6. Two threads, at most 3 preemptions. Fails with another mm's fragment when `take_first`
+/// looks without a section, and with a lost page when DRAIN's grace period is left out.
 #[test]
 fn looker_against_release() {
     explore_on_domain::<256, _>(Some(3), 1, |domain| {
@@ -106,7 +110,7 @@ fn looker_against_release() {
 /// ```
 ///
 /// Rule 11. Two threads, at most 3 preemptions. Fails with a use after the end when a page lets its
-/// pin go before the source has it.
+/// pin go before the source has it, or before the hook is called.
 #[test]
 fn drop_while_another_polls() {
     explore_on_domain::<128, _>(Some(3), 1, |domain| {
@@ -128,11 +132,11 @@ fn drop_while_another_polls() {
 /// A thread queues a page's head and then sleeps for ever; another frees on that page, and polls.
 ///
 /// ```text
-/// setup   the sleeper has a record; 0, 1 used
+/// setup   the sleeper has a record, and has not polled for four epochs; 0, 1 used
 /// sleeper                         other
-/// retire 0: P, call               retire 1: X, or P and a call
-/// never polls again               polls: the epoch passes, the sleeper's queue is neglected:
-///                                 take it over; the callbacks; the page goes home
+/// retire 0: P, call; or X         retire 1: X, or P and a call
+/// flag                            polls: take over what the sleeper has queued, if it has
+/// never polls                     flag; polls: take it over; the callbacks; the page goes home
 /// ```
 ///
 /// Rule 16. Two threads, at most 3 preemptions. Fails when a poll looks only after its own queue.
@@ -141,18 +145,26 @@ fn sleeping_queuer() {
     explore_on_domain::<128, _>(Some(3), 1, |domain| {
         let mm: Shared<RealMm<2, 128>> = Shared::new(mm_on(domain));
         let [first, last] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
+        domain.synchronize();
+        domain.synchronize();
+        let asleep = Shared::new(AtomicBool::new(false));
         let other = spawn(move || {
             retire(last);
-        });
-        retire(first);
-        other.join().unwrap();
-        let poller = spawn(move || {
-            for _ in 0..12 {
+            for _ in 0..3 {
                 domain.poll();
             }
+            while !asleep.load(Ordering::Acquire) {
+                yield_now();
+            }
+            for _ in 0..24 {
+                domain.poll();
+            }
+            assert_eq!(mm.pages(), 0, "frees wait for a thread that sleeps");
         });
-        poller.join().unwrap();
-        assert_eq!(mm.pages(), 0, "frees wait for a thread that sleeps");
+        retire(first);
+        asleep.store(true, Ordering::Release);
+        other.join().unwrap();
+        asleep.end();
         drop(mm.end());
     });
 }

@@ -130,8 +130,8 @@ fn a_thread_ends_with_a_callback_pending() {
 /// look; read; leave       end                     advance: the callback writes the value
 /// ```
 ///
-/// What `Rcu::call` promises, across three threads. At most 3 preemptions. No planted fault needed
-/// it.
+/// What `Rcu::call` promises, and rule 16. Three threads, at most 3 preemptions. Fails with a race on
+/// the value when what is taken over is run without waiting for its grace period.
 #[test]
 fn three_threads() {
     check_scene(3, Some(3), || {

@@ -9,7 +9,7 @@
 use std::{marker::PhantomData, ops::Deref, ptr::NonNull};
 
 use loom::{cell::UnsafeCell, thread::JoinHandle};
-use ptfrag::{Embed, Frag, Mm, Rcu};
+use ptfrag::{Embed, Frag, Mm, RawLock, Rcu};
 
 mod lock;
 mod pages;
@@ -32,12 +32,12 @@ pub const SIZE: usize = 64;
 pub type Node = [*mut u8; 2];
 
 /// The embedder of the models, for pages of `PAGE` bytes.
-pub struct Env<const PAGE: usize, R = ModelRcu>(PhantomData<R>);
+pub struct Env<const PAGE: usize, R = ModelRcu, L = Watched>(PhantomData<(R, L)>);
 
-impl<const PAGE: usize, R: Rcu> Embed for Env<PAGE, R> {
+impl<const PAGE: usize, R: Rcu, L: RawLock + 'static> Embed for Env<PAGE, R, L> {
     type Rcu = R;
     type Source = Pages<PAGE>;
-    type Lock = Watched;
+    type Lock = L;
     type Hooks = Hooked;
 }
 
@@ -45,8 +45,6 @@ impl<const PAGE: usize, R: Rcu> Embed for Env<PAGE, R> {
 pub type Mm2 = Mm<2, SIZE, Env<{ 2 * SIZE }>>;
 /// An mm of pages of four fragments.
 pub type Mm4 = Mm<4, SIZE, Env<{ 4 * SIZE }>>;
-/// A fragment of one.
-pub type Frag4 = Frag<4, SIZE, Env<{ 4 * SIZE }>>;
 
 /// Plays `scene` in every order: all of them with two threads, those of at most three preemptions
 /// with three. Afterwards, in each, all calls come back, and every page and head must be home.
@@ -86,8 +84,10 @@ pub fn mm<const N: usize, const PAGE: usize>() -> Mm<N, SIZE, Env<PAGE>> {
     mm_on(ModelRcu)
 }
 
-/// The same, on an RCU of the caller's.
-pub fn mm_on<const N: usize, const PAGE: usize, R: Rcu>(rcu: R) -> Mm<N, SIZE, Env<PAGE, R>> {
+/// The same, on an RCU of the caller's, and with a lock that its type names.
+pub fn mm_on<const N: usize, const PAGE: usize, R: Rcu, L: RawLock + 'static>(
+    rcu: R,
+) -> Mm<N, SIZE, Env<PAGE, R, L>> {
     let (place, number) = Stage::with(|stage| (stage.place(), stage.next_mm()));
     // SAFETY: the place is fresh and stays until the execution is over.
     unsafe { Mm::new_at(place, Stage::disposed, rcu, Pages::new(number), Hooked::new()) }
@@ -124,7 +124,11 @@ pub fn give_back_all<const N: usize, E: Embed>(frags: Vec<Frag<N, SIZE, E>>) {
 
 /// The end of a scene in which a page of `a`, mm number 0, is on its way home under a looker: if a
 /// grace period can pass it goes to `b`, mm number 1. Then everything ends.
-pub fn hand_over(a: Shared<Mm4>, b: Shared<Mm4>, looker: JoinHandle<Option<Frag4>>) {
+pub fn hand_over<const N: usize, E: Embed>(
+    a: Shared<Mm<N, SIZE, E>>,
+    b: Shared<Mm<N, SIZE, E>>,
+    looker: JoinHandle<Option<Frag<N, SIZE, E>>>,
+) {
     try_grace_period();
     let next = take(&b, 1);
     let found = looker.join().unwrap();

@@ -12,6 +12,8 @@ use crate::plant::Edit;
 pub enum Kind {
     /// Somebody made this mistake, or an earlier version of this design did.
     History,
+    /// A step of the protocol left out or out of place, as far as nobody is known to have done so.
+    Step,
     /// What could be wrong with per-thread handles, with pages that an mm keeps, or with batches.
     Handle,
     /// An atomic ordering weakened by one step, or a fence left out.

@@ -52,6 +52,7 @@ impl Findings {
         let mut part = Part { text: String::new(), problems: Vec::new() };
         let titles = [
             (Kind::History, "Faults of history", "fault"),
+            (Kind::Step, "Steps left out, or out of place", "fault"),
             (Kind::Handle, "Faults of handles and of kept pages", "fault"),
             (Kind::Ordering, "Orderings, one step weaker", "ordering"),
         ];

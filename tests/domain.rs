@@ -472,6 +472,34 @@ fn destructors_of_thread_locals_can_call_and_read() {
     assert_eq!(ran.load(Ordering::Relaxed), 2);
 }
 
+/// A section there is a section, also when other threads come by and take the record that the thread
+/// has given up.
+#[test]
+fn sections_in_destructors_hold_callbacks_up() {
+    let domain = leaked();
+    let ran = counter();
+    let told = Arc::clone(&ran);
+    in_destructors(domain, move || {
+        let guard = domain.read();
+        let callbacks_wait = move || {
+            drop(domain.read());
+            let before = told.load(Ordering::Relaxed);
+            count(domain, &told);
+            (0..10).for_each(|_| _ = domain.poll());
+            assert_eq!(told.load(Ordering::Relaxed), before);
+        };
+        // Two, so that no record is left over.
+        let both = move || {
+            drop(domain.read());
+            thread::spawn(callbacks_wait).join().unwrap();
+        };
+        thread::spawn(both).join().unwrap();
+        drop(guard);
+    });
+    domain.barrier();
+    assert_eq!(ran.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn destructors_of_thread_locals_can_wait() {
     let domain = leaked();

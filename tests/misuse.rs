@@ -186,20 +186,22 @@ fn another_domains_guard() {
 /// the list; once the node is as it was, so is everything else.
 #[test]
 fn an_overwritten_list_node() {
-    let garbage = [[0xaa_u8; 16], [0; 16]];
-    for (at, garbage) in (0..3).flat_map(|at| garbage.map(|garbage| (at, garbage))) {
+    for (at, kind) in (0..3).flat_map(|at| (0..3).map(move |kind| (at, kind))) {
         let bench = Four::new(3);
         let mut frags = bench.take(12);
         // Three pages are listed, the first in front.
         let hosts: Vec<_> = [11, 7, 3].map(|at| frags.remove(at)).into_iter().rev().collect();
         let host = hosts[at].as_ptr();
+        // A node in which both links lead to the host of one page, but not of a neighbour on that side.
+        let another = hosts[if at == 2 { 0 } else { 2 }].as_ptr().addr().get();
+        let garbage = [[usize::MAX / 3; 2], [0; 2], [another; 2]][kind];
         drop(hosts.into_iter().rev().collect::<Vec<_>>());
         // One of them keeps one fragment besides the host.
         let last = frags.remove(3 * at);
         drop(frags.drain(3 * at..3 * at + 2));
         let addr = last.as_ptr();
         // SAFETY: not kept, which is the point; the memory is there.
-        let node = unsafe { host.cast::<[u8; 16]>().as_mut() };
+        let node = unsafe { host.cast::<[usize; 2]>().as_mut() };
         let right = std::mem::replace(node, garbage);
         let expect = format!(
             "ptfrag: list corruption: page {} (UFFF listed host=3) and its neighbours do not point \

@@ -476,24 +476,30 @@ fn destructors_of_thread_locals_can_call_and_read() {
 /// has given up.
 #[test]
 fn sections_in_destructors_hold_callbacks_up() {
+    /// Runs `work` in a thread that has a record, as have `others` more meanwhile.
+    fn beside(domain: &'static Domain, others: usize, work: Box<dyn FnOnce() + Send>) {
+        let thread = thread::spawn(move || {
+            drop(domain.read());
+            if others == 0 { work() } else { beside(domain, others - 1, work) }
+        });
+        thread.join().unwrap();
+    }
+
     let domain = leaked();
     let ran = counter();
     let told = Arc::clone(&ran);
+    let times = counter();
     in_destructors(domain, move || {
         let guard = domain.read();
+        // The second time more than there are records from the first.
+        let others = 2 * times.fetch_add(1, Ordering::Relaxed);
         let callbacks_wait = move || {
-            drop(domain.read());
             let before = told.load(Ordering::Relaxed);
             count(domain, &told);
             (0..10).for_each(|_| _ = domain.poll());
             assert_eq!(told.load(Ordering::Relaxed), before);
         };
-        // Two, so that no record is left over.
-        let both = move || {
-            drop(domain.read());
-            thread::spawn(callbacks_wait).join().unwrap();
-        };
-        thread::spawn(both).join().unwrap();
+        beside(domain, others, Box::new(callbacks_wait));
         drop(guard);
     });
     domain.barrier();

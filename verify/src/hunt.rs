@@ -19,7 +19,7 @@ use crate::{
     plant::Planted,
     run::{Ended, Run, run},
     store::{Outcome, Store, Verdict},
-    tree::{self, Files, Tree},
+    tree::{Files, Scope, Tree},
 };
 
 /// A fault to be hunted.
@@ -33,10 +33,6 @@ pub struct Prey {
 }
 
 impl Prey {
-    fn key(&self, source: u64) -> String {
-        tree::key(source, &self.planted)
-    }
-
     /// Whether this is what became of it; something else than the killer is tried again, and so is
     /// what has no reason to survive.
     fn is_settled(&self, outcome: &Outcome) -> bool {
@@ -49,10 +45,11 @@ impl Prey {
 
 /// What a hunt needs.
 pub struct Ground<'a> {
+    pub root: &'a Path,
     pub dir: &'a Path,
     pub files: &'a Files,
-    /// The fingerprint of the source.
-    pub source: u64,
+    /// How far what becomes of them is known.
+    pub scope: Scope,
     /// How many seconds a net takes without a fault, where it is known.
     pub seconds: BTreeMap<Net, f64>,
     pub jobs: usize,
@@ -65,9 +62,9 @@ pub fn tree_dir(dir: &Path, worker: usize) -> PathBuf {
 
 /// Hunts all that is not known yet.
 pub fn hunt(ground: &Ground<'_>, all: &[Prey]) -> Result<(), String> {
-    let store = Store::open(ground.dir)?;
+    let store = Store::open(ground.root, ground.dir)?;
     let known = |prey: &&Prey| {
-        store.get(&prey.key(ground.source)).is_some_and(|outcome| prey.is_settled(outcome))
+        store.get(&ground.scope.key(&prey.planted)).is_some_and(|outcome| prey.is_settled(outcome))
     };
     let todo: Vec<_> = all.iter().filter(|prey| !known(prey)).collect();
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}");
@@ -107,7 +104,7 @@ fn judge(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Outcome, Strin
     let verdict = verdict(ground, tree, prey);
     tree.mend(&prey.planted, ground.files)?;
     Ok(Outcome {
-        key: prey.key(ground.source),
+        key: ground.scope.key(&prey.planted),
         id: prey.id.clone(),
         verdict: verdict?,
         seconds: start.elapsed().as_secs_f64(),

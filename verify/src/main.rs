@@ -30,13 +30,14 @@ use mutants::Mutant;
 use nets::Net;
 use report::Findings;
 use survivors::Reason;
-use tree::{Files, Tree};
+use tree::{Files, Scope, Tree};
 
 /// Plants faults in ptfrag, one at a time, and sees which net catches them.
 ///
 /// What is known of a fault is kept in `target/verify` as long as neither it nor the source
 /// changes, so an interrupted run goes on where it was. What is known of a mutant of cargo-mutants
-/// is kept as long as the file that it is in does not change, unless it survived for no known reason.
+/// is kept as long as the code of the file that it is in does not change, wherever that is, unless it
+/// survived for no known reason; `verify/known.jsonl` has what the last report knew.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -87,10 +88,11 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     let _alone = store::lock(&dir)?;
     let tree = Tree::new(tree_dir(&dir, 0), &files)?;
     let source = tree::fingerprint(&files);
-    let ground = |source, seconds| Ground {
+    let ground = |scope, seconds| Ground {
+        root: &root,
         dir: &dir,
         files: &files,
-        source,
+        scope,
         seconds,
         jobs: args.jobs.max(1),
     };
@@ -104,7 +106,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let prey = faults.iter().map(|fault| prey_of_fault(&root, fault));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
             let killers = prey.iter().filter_map(|prey| prey.killer.as_ref());
-            hunt(&ground(source, clean::killers(&tree, killers)?), &prey)?;
+            hunt(&ground(Scope::Source(source), clean::killers(&tree, killers)?), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
         }
         What::Mutants => {
@@ -114,7 +116,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let reasons = survivors::load(&root)?;
             let prey = mutants.iter().map(|mutant| prey_of_mutant(&root, mutant, &reasons));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
-            hunt(&ground(mutants::SOURCE, Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
+            hunt(&ground(Scope::File, Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.0.problems)
         }
         What::Report => {

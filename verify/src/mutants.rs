@@ -32,10 +32,6 @@ const FILES: &[&str] = &[
     "src/domain/*",
 ];
 
-/// In the place of the source's fingerprint: what became of a mutant is kept as long as the file
-/// that it is in, which is part of the key, does not change.
-pub const SOURCE: u64 = 0;
-
 /// A mutant as `cargo mutants --list --json` prints it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Mutant {

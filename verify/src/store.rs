@@ -1,10 +1,11 @@
-//! What is known already, in `target/verify`: an interrupted run goes on where it was.
+//! What is known already: what the last report says of the mutants, in `verify/known.jsonl`, and what
+//! was found since, in `target/verify`, so that an interrupted run goes on where it was.
 
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Mutex,
 };
 
@@ -57,12 +58,18 @@ pub struct Store {
     file: Mutex<File>,
 }
 
+/// What the last report says of the mutants.
+fn reported(root: &Path) -> PathBuf {
+    root.join("verify/known.jsonl")
+}
+
 impl Store {
-    pub fn open(dir: &Path) -> Result<Self, String> {
+    pub fn open(root: &Path, dir: &Path) -> Result<Self, String> {
         let path = dir.join("outcomes.jsonl");
         let complain = |error: std::io::Error| format!("{}: {error}", path.display());
         fs::create_dir_all(dir).map_err(complain)?;
-        let known = parse(&fs::read_to_string(&path).unwrap_or_default());
+        let [old, new] = [&reported(root), &path].map(|path| fs::read_to_string(path));
+        let known = parse(&(old.unwrap_or_default() + &new.unwrap_or_default()));
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(complain)?;
         Ok(Self { known, file: Mutex::new(file) })
     }
@@ -78,6 +85,14 @@ impl Store {
         // In one piece, so that an interruption leaves at most the last line unfinished.
         file.write_all(format!("{line}\n").as_bytes()).map_err(|error| error.to_string())
     }
+}
+
+/// Puts down for the next one who clones the repository what became of the mutants.
+pub fn report<'a>(root: &Path, outcomes: impl Iterator<Item = &'a Outcome>) -> Result<(), String> {
+    let lines: Result<Vec<_>, _> = outcomes.map(serde_json::to_string).collect();
+    let text = lines.map_err(|error| error.to_string())?.join("\n") + "\n";
+    let path = reported(root);
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The last word on each key. A line that was not finished counts for nothing.

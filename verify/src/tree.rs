@@ -8,6 +8,8 @@ use std::{
     process::Command,
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::plant::Planted;
 
 /// The files of the repository, by path: those that git tracks, as they are now.
@@ -40,11 +42,48 @@ pub fn fingerprint(files: &Files) -> u64 {
     hasher.finish()
 }
 
-/// Tells a fault in a state of the source from every other.
-pub fn key(source: u64, planted: &Planted) -> String {
-    let mut hasher = DefaultHasher::new();
-    (source, planted).hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+/// How far what became of a fault is known.
+#[derive(Clone, Copy)]
+pub enum Scope {
+    /// In the state of the source with this fingerprint.
+    Source(u64),
+    /// As long as the code of the file that it is in stays the same, whatever becomes of the others.
+    File,
+}
+
+impl Scope {
+    /// Tells a fault from every other within the scope.
+    ///
+    /// A file that moves stays the same: its name does not count, nor do its imports and comments.
+    pub fn key(self, planted: &Planted) -> String {
+        let mut hasher = Sha256::new();
+        match self {
+            Self::Source(source) => {
+                hasher.update(source.to_le_bytes());
+                planted.iter().flat_map(|file| [file.0, file.1]).for_each(|part| {
+                    hasher.update(part.len().to_le_bytes());
+                    hasher.update(part);
+                });
+            }
+            Self::File => planted.values().flat_map(|text| code(text)).for_each(|line| {
+                hasher.update(line);
+                hasher.update("\n");
+            }),
+        }
+        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The lines of a file that are code, without imports. (As rustfmt leaves them.)
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    let mut importing = false;
+    text.lines().map(str::trim).filter(move |line| {
+        let words = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
+        importing |= words.starts_with("use ");
+        let keep = !importing && !line.is_empty() && !line.starts_with("//");
+        importing &= !line.ends_with(';');
+        keep
+    })
 }
 
 /// The copy. Files that do not change keep their time stamps, so that cargo builds only what does.
@@ -131,9 +170,22 @@ mod tests {
         let old = fingerprint(&files("a", "x"));
         assert_eq!(old, fingerprint(&files("a", "y")));
         assert_ne!(old, fingerprint(&files("b", "x")));
-        assert_eq!(key(old, &planted("c")), key(old, &planted("c")));
-        assert_ne!(key(old, &planted("c")), key(old, &planted("d")));
-        assert_ne!(key(old, &planted("c")), key(old + 1, &planted("c")));
+        let key = |source, text| Scope::Source(source).key(&planted(text));
+        assert_eq!(key(old, "c"), key(old, "c"));
+        assert_ne!(key(old, "c"), key(old, "d"));
+        assert_ne!(key(old, "c"), key(old + 1, "c"));
+    }
+
+    #[test]
+    fn a_file_may_move() {
+        let key = |name: &str, text: &str| {
+            Scope::File.key(&Planted::from([(name.to_owned(), text.to_owned())]))
+        };
+        let text = "//! Docs.\n\nuse crate::{\n    a::B,\n    c,\n};\n\n/// D.\nfn f() { c(1) }\n";
+        let moved = "//! Others.\n\nuse super::{a::B, d::c};\n\nfn f() { c(1) }\n";
+        assert_eq!(key("src/f.rs", text), key("src/e/f.rs", moved));
+        assert_ne!(key("src/f.rs", text), key("src/f.rs", &text.replace("c(1)", "c(0)")));
+        assert_ne!(key("src/f.rs", text), key("src/f.rs", "use a::B;\n"));
     }
 
     #[test]

@@ -14,9 +14,9 @@ use crate::{
     faults::{Fault, Kind},
     mutants::Mutant,
     plant::{self, Planted},
-    store::{Outcome, Store, Verdict},
+    store::{self, Outcome, Store, Verdict},
     survivors::{self, Reason},
-    tree,
+    tree::Scope,
 };
 
 /// What was found, in this state of the source.
@@ -38,12 +38,12 @@ const RUN: &str = "cargo run --release -p ptfrag-verify --";
 impl Findings {
     /// What is known now.
     pub fn new(root: &Path, dir: &Path, source: u64) -> Result<Self, String> {
-        let (store, reasons) = (Store::open(dir)?, survivors::load(root)?);
+        let (store, reasons) = (Store::open(root, dir)?, survivors::load(root)?);
         Ok(Self { root: root.to_owned(), source, store, reasons })
     }
 
-    fn outcome(&self, source: u64, planted: &Planted) -> Option<&Outcome> {
-        self.store.get(&tree::key(source, planted))
+    fn outcome(&self, scope: Scope, planted: &Planted) -> Option<&Outcome> {
+        self.store.get(&scope.key(planted))
     }
 
     /// The faults written by hand. Each must be caught by the test that is named for it, or be one
@@ -61,7 +61,7 @@ impl Findings {
             let (mut caught, mut all) = (0, 0);
             for fault in faults.iter().filter(|fault| fault.kind == kind) {
                 let planted = plant::plant(&self.root, &fault.edits)?;
-                let known = self.outcome(self.source, &planted);
+                let known = self.outcome(Scope::Source(self.source), &planted);
                 let missing =
                     || format!("{}: not hunted yet in this state of the source", fault.id);
                 let verdict = &known.ok_or_else(missing)?.verdict;
@@ -97,6 +97,10 @@ impl Findings {
         mutants: &[Mutant],
     ) -> Result<Vec<String>, String> {
         let faults = self.faults(faults)?;
+        let planted = mutants.iter().map(|mutant| mutant.plant(&self.root));
+        let planted = planted.collect::<Result<Vec<_>, _>>()?;
+        let known = planted.iter().filter_map(|planted| self.outcome(Scope::File, planted));
+        store::report(&self.root, known)?;
         let (mutants, each) = self.mutants(mutants, mutants.len())?;
         let nets = nets::nets(&self.root, clean);
         let title = "## What cargo-mutants makes";

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Findings, Part, catcher, cell};
 use crate::{
-    mutants::{self, Mutant},
+    mutants::Mutant,
     nets::{Net, SCHEDULES},
     store::{Outcome, Verdict},
+    tree::Scope,
 };
 
 impl Findings {
@@ -21,7 +22,7 @@ impl Findings {
         let mut waiting = 0;
         for mutant in mutants {
             let planted = mutant.plant(&self.root)?;
-            let Some(Outcome { verdict, .. }) = self.outcome(mutants::SOURCE, &planted) else {
+            let Some(Outcome { verdict, .. }) = self.outcome(Scope::File, &planted) else {
                 waiting += 1;
                 continue;
             };

@@ -8,14 +8,19 @@ use core::{
     ptr::{self, NonNull},
 };
 
-use crate::{batch::Batch, embed::Embed, free, head::MmHead, page::PageDesc, pieces::Pieces};
+use crate::{
+    embed::{AllocError, Embed},
+    mm::{Mm, batch::Batch, free, head::MmHead},
+    page::{PageDesc, Pieces},
+};
 
 /// A fragment that nobody else has: `SIZE` bytes, aligned to `SIZE`.
 ///
 /// It came from [`Mm::alloc`](crate::Mm::alloc), cannot be copied, and may outlive its mm. As long
 /// as only its owner knows it, it can be written, and dropping it gives it back. To show it to
 /// readers, publish it through a [`Slot`](crate::Slot), or by hand with
-/// [`into_raw`](Self::into_raw). `mem::forget` leaks its page and its mm's head, never more.
+/// [`into_raw`](Self::into_raw). `mem::forget` leaks its page and its mm's head, and what that holds:
+/// the handle of the source, so that a [`Region`](crate::Region) with one such fragment stays mapped.
 ///
 /// The bytes are leftovers of earlier users; nothing clears them.
 ///
@@ -118,20 +123,27 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     /// Retires many. Neighbours in the iteration that lie on the same page share one
     /// compare-and-swap.
     pub fn retire_all(frags: impl IntoIterator<Item = Self>) {
-        Batch::<true, FRAGS, SIZE, E>::free(frags);
+        // SAFETY: the tokens own the fragments, and are consumed.
+        unsafe { Batch::<true, FRAGS, SIZE, E>::free(frags.into_iter().map(Self::into_pieces)) };
     }
 
     /// Gives back many. Neighbours in the iteration that lie on the same page share one
     /// compare-and-swap, and where pages go on their mm's list or leave it, 16 share one hold of the
     /// lock.
     pub fn give_back_all(frags: impl IntoIterator<Item = Self>) {
-        Batch::<false, FRAGS, SIZE, E>::free(frags);
+        // SAFETY: the tokens own the fragments, and are consumed.
+        unsafe { Batch::<false, FRAGS, SIZE, E>::free(frags.into_iter().map(Self::into_pieces)) };
     }
 
     /// The fragment as the free paths take it.
     #[inline]
     pub(crate) fn pieces(&self) -> Pieces {
         Pieces::at::<FRAGS, SIZE>(self.page, self.addr)
+    }
+
+    /// Lets the token go.
+    fn into_pieces(self) -> Pieces {
+        ManuallyDrop::new(self).pieces()
     }
 }
 
@@ -164,6 +176,38 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> DerefMut for Frag<FRAGS, S
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Frag<FRAGS, SIZE, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frag({:p})", self.addr)
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
+    /// Takes a fragment. Lock-free as long as the first page of the partial list has more than its
+    /// host free; takes the mm's lock to take the last free fragment of a page or to list a fresh
+    /// one.
+    ///
+    /// # Errors
+    /// [`AllocError`] when nothing is free and the source has no page (or the hooks refuse it), and
+    /// when the mm was closed. The mm stays usable: once something has come back, a later call
+    /// succeeds.
+    #[inline]
+    pub fn alloc(&self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
+        // SAFETY: the handle pins the head.
+        let (page, index) = unsafe { MmHead::take(self.head) }?;
+        // SAFETY: just taken.
+        Ok(unsafe { self.head().token(page, index) })
+    }
+
+    /// The token of a fragment that [`Frag::into_raw`] let go.
+    ///
+    /// # Panics
+    /// As [`retire_raw`](Self::retire_raw).
+    ///
+    /// # Safety
+    /// The caller owns the fragment and makes one token of it. No reader has it, nor will one find
+    /// it: the token may be written to, and frees the fragment at once when it is dropped. Its
+    /// bytes are initialised, as for [`retire_raw`](Self::retire_raw).
+    pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.head().token_of(frag) }
     }
 }
 
@@ -211,13 +255,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Shown<FRAGS, SIZE, E> {
         Self(ManuallyDrop::new(frag))
     }
 
-    /// Whether it is a fragment of the mm with this head.
+    /// Whether it is a fragment of the mm with this head. (A used fragment keeps its page out.)
     #[inline]
     pub(crate) fn is_of(&self, head: NonNull<MmHead<FRAGS, SIZE, E>>) -> bool {
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { self.0.page.as_ref() };
-        // SAFETY: a used fragment keeps its page out.
-        ptr::addr_eq(unsafe { desc.mm() }, head.as_ptr())
+        ptr::addr_eq(desc.mm(), head.as_ptr())
     }
 
     /// The token, for somebody who keeps it until a grace period is over.

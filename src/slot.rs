@@ -6,11 +6,12 @@ use core::{
 };
 
 use crate::{
-    embed::Embed,
+    embed::{Embed, PageSource, Rcu},
     frag::{Frag, Shown},
-    head::{MmHead, Pin},
-    rcu::Rcu,
-    source::PageSource,
+    mm::{
+        Mm,
+        head::{MmHead, Pin},
+    },
     sync::{AtomicPtr, Ordering},
 };
 
@@ -45,10 +46,23 @@ unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Slot<FRAGS
 // SAFETY: as above.
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Slot<FRAGS, SIZE, E> {}
 
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
+    /// A place to publish fragments of this mm in.
+    ///
+    /// # Panics
+    /// With 2^31 handles of one mm, which only leaked slots can reach.
+    #[must_use]
+    pub fn slot(&self) -> Slot<FRAGS, SIZE, E> {
+        self.pin_handle();
+        // SAFETY: the pin is the slot's.
+        unsafe { Slot::new(self.head) }
+    }
+}
+
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     /// # Safety
     /// The caller hands over a pin on the head.
-    pub(crate) unsafe fn new(head: NonNull<MmHead<FRAGS, SIZE, E>>) -> Self {
+    unsafe fn new(head: NonNull<MmHead<FRAGS, SIZE, E>>) -> Self {
         Self { head, frag: AtomicPtr::new(ptr::null_mut()) }
     }
 

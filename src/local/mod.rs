@@ -7,6 +7,7 @@
 //! the same fragments out again. So in the steady state neither the page words, nor the list and its
 //! lock, nor the source are touched, and the order of the frees does not matter.
 
+mod open;
 mod part;
 mod refill;
 mod ring;
@@ -20,21 +21,19 @@ use self::{
     ring::ROOM,
 };
 use crate::{
-    embed::Embed,
+    embed::{AllocError, Embed},
     frag::{Frag, Shown},
-    head::MmHead,
-    mask::Mask,
-    page::PageDesc,
+    mm::head::MmHead,
+    page::{PageDesc, mask::Mask},
     slot::Slot,
-    source::AllocError,
-    sync::Ordering,
+    sync::{Ordering, bound},
 };
 
 /// The fewest and the most retired fragments for which a handle makes a call.
-const BATCH: (u32, u32) = if cfg!(any(loom, shuttle)) { (1, 1) } else { (16, 128) };
+const BATCH: (u32, u32) = (bound(16, 1), bound(128, 1));
 
 /// While a call is in flight a handle looks after so many retirements whether it is back.
-const LOOK: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 16 };
+const LOOK: u32 = bound(16, 1);
 
 /// What is claimed and was not handed out yet, all of one page.
 #[derive(Clone, Copy)]
@@ -140,7 +139,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// # Safety
     /// `place` is aligned, writable, and nobody else's until `dispose` is called; the caller hands
     /// over a pin on the head.
-    pub(crate) unsafe fn new(
+    unsafe fn new(
         head: NonNull<MmHead<FRAGS, SIZE, E>>,
         place: NonNull<MaybeUninit<LocalPart<FRAGS, SIZE, E>>>,
         dispose: unsafe fn(NonNull<LocalPart<FRAGS, SIZE, E>>),
@@ -208,6 +207,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Has a fragment freed after a grace period, most likely to be handed out by this handle
     /// again. Never waits: it makes a call now and then, and at most tries the lock. A fragment of
     /// another mm is retired there, without the handle.
+    ///
+    /// Most retirements are a few stores. One that finds the handle full retires what it does not
+    /// expect to need, up to [`HOLDS`](Self::HOLDS) fragments in one go, each with what
+    /// [`Frag::retire`] costs.
     #[inline]
     pub fn retire(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         self.keep(Shown::new(frag));
@@ -245,8 +248,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Retires a fragment that [`Frag::into_raw`] let go.
     ///
     /// # Panics
-    /// As [`Mm::retire_raw`](crate::Mm::retire_raw). A second retirement of the same fragment
-    /// cannot be told before the first has got to its page's word.
+    /// As [`Mm::retire_raw`](crate::Mm::retire_raw), but for this: while the handle holds the fragment
+    /// a second retirement of it is not noticed, and it is handed out twice. If the handle is flushed
+    /// or dropped before that, the second one is a panic there, or where it has waited for a call
+    /// ends the process in the callback.
     ///
     /// # Safety
     /// As for [`Mm::retire_raw`](crate::Mm::retire_raw).

@@ -13,12 +13,13 @@ use core::{
 
 use super::ring::Ring;
 use crate::{
-    apply::Wait,
-    embed::Embed,
-    free,
-    head::{MmHead, Pin},
-    hooks::Hooks,
-    rcu::{Rcu, RcuFn, RcuHead},
+    embed::{Embed, Hooks, Rcu},
+    mm::{
+        apply::Wait,
+        free,
+        head::{MmHead, Pin},
+    },
+    rcu_head::{RcuFn, RcuHead},
     sync::{AtomicU32, Ordering, UnsafeCell},
 };
 

@@ -2,18 +2,16 @@
 
 use super::{Claim, Local};
 use crate::{
-    embed::Embed,
-    free,
-    head::MmHead,
-    mask::Mask,
-    pieces::Pieces,
-    source::{AllocError, PageSource},
+    embed::{AllocError, Embed, PageSource},
+    mm::{free, head::MmHead},
+    page::{Pieces, mask::Mask},
+    sync::bound,
 };
 
 /// A handle that has handed out less than so many pages' worth takes single fragments, as if there
 /// were no handle: a short-lived one, as in a process that only starts another, does not split up
 /// its mm's pages.
-const COLD: u32 = if cfg!(any(loom, shuttle)) { 0 } else { 2 };
+const COLD: u32 = bound(2, 0);
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Sees to it that there is something to hand out; says whether it is in the ring.

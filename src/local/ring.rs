@@ -2,10 +2,14 @@
 
 use core::mem::{ManuallyDrop, MaybeUninit};
 
-use crate::{embed::Embed, frag::Frag, sync::UnsafeCell};
+use crate::{
+    embed::Embed,
+    frag::Frag,
+    sync::{UnsafeCell, bound},
+};
 
 /// Room for so many: a power of two.
-pub(super) const ROOM: u32 = if cfg!(any(loom, shuttle)) { 4 } else { 512 };
+pub(super) const ROOM: u32 = bound(512, 4);
 
 /// A circular buffer whose places are numbered on and on (the numbers wrap around).
 ///
@@ -43,15 +47,5 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Ring<FRAGS, SIZE, E> {
         let frag = self.place(at).with(|place| unsafe { place.read() });
         // SAFETY: as above.
         unsafe { frag.assume_init() }
-    }
-}
-
-/// Freeing memory is a write to it, which loom does not see by itself.
-#[cfg(loom)]
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Ring<FRAGS, SIZE, E> {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.0.iter().for_each(|place| place.with_mut(|_| ()));
-        }
     }
 }

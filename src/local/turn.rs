@@ -6,7 +6,12 @@ use super::{
     BATCH, LOOK, Local,
     part::{IDLE, LocalPart, OVER},
 };
-use crate::{apply::Wait, embed::Embed, frag::Frag, free, sync::Ordering};
+use crate::{
+    embed::Embed,
+    frag::Frag,
+    mm::{apply::Wait, free},
+    sync::Ordering,
+};
 
 /// So many ready fragments are given back at a time: a retirement stays a short matter.
 const TRIM: u32 = 16;
@@ -155,7 +160,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     }
 }
 
-#[cfg(all(test, unix, feature = "std", not(any(loom, shuttle))))]
+#[cfg(all(test, unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod tests {
     use std::{collections::VecDeque, vec::Vec};
 

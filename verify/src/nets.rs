@@ -43,7 +43,7 @@ impl Net {
     /// Whether a fault can show here at all. The domain's own models cost as much as all the rest,
     /// and know nothing of pages.
     pub fn concerns(self, planted: &Planted) -> bool {
-        let below = ["src/domain/", "src/lock.rs", "src/sync.rs", "src/rcu.rs"];
+        let below = ["src/builtin/domain/", "src/builtin/spin.rs", "src/sync/", "src/rcu_head.rs"];
         self != Self::Domain
             || planted.keys().any(|file| below.iter().any(|part| file.starts_with(part)))
     }

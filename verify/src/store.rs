@@ -68,7 +68,7 @@ impl Store {
         let path = dir.join("outcomes.jsonl");
         let complain = |error: std::io::Error| format!("{}: {error}", path.display());
         fs::create_dir_all(dir).map_err(complain)?;
-        let [old, new] = [&reported(root), &path].map(|path| fs::read_to_string(path));
+        let [old, new] = [&reported(root), &path].map(fs::read_to_string);
         let known = parse(&(old.unwrap_or_default() + &new.unwrap_or_default()));
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(complain)?;
         Ok(Self { known, file: Mutex::new(file) })

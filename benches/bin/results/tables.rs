@@ -264,12 +264,11 @@ pub(crate) fn sources(all: &[Sources]) -> String {
     let group = |file: &str| {
         let inside = file.split_once("/src/").map(|(_, rest)| rest).unwrap_or(file);
         let known = [
-            ("domain/", "the built-in RCU (`domain/`)"),
-            ("region/", "the page source (`region/`)"),
-            ("word/", "the page word (`word/`, `mask.rs`)"),
-            ("mask.rs", "the page word (`word/`, `mask.rs`)"),
-            ("list.rs", "the partial list (`list.rs`)"),
-            ("lock.rs", "the lock (`lock.rs`)"),
+            ("builtin/domain/", "the built-in RCU (`builtin/domain/`)"),
+            ("builtin/region/", "the page source (`builtin/region/`)"),
+            ("builtin/spin.rs", "the lock (`builtin/spin.rs`)"),
+            ("page/", "the page word (`page/`)"),
+            ("mm/list.rs", "the partial list (`mm/list.rs`)"),
         ];
         let ours = file.contains("/src/")
             && !file.contains("/registry/")
@@ -279,7 +278,9 @@ pub(crate) fn sources(all: &[Sources]) -> String {
             Some((_, name)) => *name,
             None if file.contains("/benches/") || file.contains("fastrand") => "the workload",
             None if file.contains("atomic") => "atomic operations, whosever",
-            None if ours => "taking and freeing (`take.rs`, `free.rs`, `apply.rs`, `head.rs`, ...)",
+            None if ours => {
+                "taking and freeing (`mm/take.rs`, `free.rs`, `apply.rs`, `head.rs`, ...)"
+            }
             None => "the libraries of Rust and C, whosever",
         }
     };

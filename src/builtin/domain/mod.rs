@@ -1,0 +1,275 @@
+//! The built-in RCU domain for user space: epochs, and intrusive callbacks that any thread can run.
+//!
+//! # The protocol
+//!
+//! The domain has a clock, the *epoch*. Each thread that reads has a *record*, which *announces*
+//! the epoch that the reader found when it entered its outermost section, or nothing.
+//!
+//! - **Enter**: load the epoch; store it as the announcement; full fence.
+//! - **Leave**: clear the announcement (release).
+//! - **Advance** from `e` to `e + 1`: load the epoch; full fence; look at every record, and give up
+//!   if one announces anything else than `e`; acquire fence; compare-and-swap the epoch (release).
+//!   Nobody waits for a reader here.
+//! - **Call**: push the head on a stack, the thread's own or, if it has no record, the *orphans'*.
+//! - **Tag**: somebody, the queuer or another, takes a whole stack off; full fence; loads the
+//!   epoch. That is the batch's tag `t`.
+//! - **Run**: once the epoch (acquire) is at least `t + 2`, the batch's callbacks may run.
+//!
+//! # Why it is right
+//!
+//! The full fences stand in one total order, and with them what can be read: if a fence is ordered
+//! before another, a load after the second sees every store before the first, or a later one.
+//! Turned round: if a load after fence `A` misses a store that a load before fence `B` found, then
+//! `A` comes before `B`. Take a batch with tag `t`, its tagger's fence `T`, the advance from `t +
+//! 1` to `t + 2` with its fence `A`, and any section with its fence `R`.
+//!
+//! 1. *`T` comes before `A`*: the tagger's load found `t`, so it missed the store of `t + 1`, which
+//!    the advance had found before `A`. This is what the second advance is for: the first one, from
+//!    `t` to `t + 1`, may have looked at the records before `T`.
+//! 2. *A section with `A` before `R`* need not be waited for. `T` comes before `A`, hence before
+//!    `R`, and everything before `call` happens before `T`. So the section sees it all; what was
+//!    unlinked before `call` it does not find.
+//! 3. *A section with `R` before `A`*: the advance sees the announcement or what the owner stored
+//!    there later. Three cases. It sees the announcement of this section, and since it goes on,
+//!    that is `t + 1`: the reader found `t + 1` before `R`, which the tagger missed after `T`, so
+//!    `T` comes before `R`, and the section sees everything as under 2. Or it sees the announcement
+//!    cleared, or that of a later section: then the section is over, and it happens before the
+//!    advance, since both stores are release stores. (The store that opens a section must be one
+//!    too: a release sequence does not reach across a plain store, not even of the same thread.)
+//!
+//! So of each section either the accesses happen before the callback, or it sees what was done
+//! before the call. *Sees* is meant as in the rest of the theory of RCU: no atomic load in it
+//! returns anything older. It does not make plain data that was written before the call safe to
+//! read: a reader comes to them through a pointer that it loads with acquire, as always.
+//!
+//! **Tagging late, by another thread.** Points 1 to 3 use of the queuer only that what it did
+//! before `call` happens before `T`: the push (release) and the taking of the stack (relaxed, but
+//! `T` follows, and a full fence is an acquire fence) see to that, whoever takes it. A later tag
+//! means a later grace period, hence never a shorter wait for a section that was there when `call`
+//! was entered. It saves the fence in `call` and lets a whole stack share one tag.
+//!
+//! **The other edges.** Everything before `call` happens before the callback: push, taking of the
+//! stack, and then the queue's lock for whoever takes a ripe head off. The sections that a grace
+//! period waited for happen before the callback: clearing store, acquire fence of the advance, its
+//! release, and the acquire with which the batch is found ripe. Only read-modify-writes change the
+//! epoch, so finding a later value than `t + 2` does as well. A record that changes hands carries
+//! the first owner's sections along (release and claim), and one that is new is in the list before
+//! its first fence `R`, so an advance with `R` before `A` comes across it.
+//!
+//! # Who runs callbacks
+//!
+//! Nobody in `call`, in [`Section`]'s drop, inside a section or inside a callback. Callbacks run in
+//! [`Domain::poll`], which [`Guard`]'s drop calls now and then, in [`Domain::barrier`], and when
+//! the domain is dropped. A poll moves its own thread's heads on; when it has none, and at every
+//! eighth poll, it looks round at the others, and moves on those of every record whose owner is gone
+//! or has let four epochs pass without polling, and of the orphans. Only its own list
+//! of at most 64 heads is ever out of reach of the others while their callbacks run. As long as
+//! anybody polls, a thread that went idle holds nothing up but with an open section.
+//!
+//! # Limits
+//!
+//! - An open section holds up every callback of its domain; how much piles up meanwhile is not
+//!   bounded.
+//! - If nobody polls, nothing runs before the domain is dropped.
+//! - A thread that stops for ever between taking and giving back a queue's lock, or in a callback,
+//!   takes that queue's heads, or the rest of its batch, with it. No lock is held while a callback
+//!   runs.
+//! - Where std has no thread-locals of the target's own to build on (Android, OpenBSD, Windows with
+//!   the GNU tools), it allocates them when a thread first comes here, be it in `call`.
+//! - In destructors of thread-locals, when the thread's own are gone, every section takes a record
+//!   of its own, `poll` does nothing, and `synchronize` and `barrier` cannot tell that they are
+//!   called inside a section.
+
+mod chain;
+mod epoch;
+mod owned;
+mod queue;
+mod record;
+mod records;
+mod run;
+mod section;
+mod thread;
+mod wait;
+
+use core::{fmt, panic::RefUnwindSafe, ptr::NonNull};
+
+use crate::{
+    embed::Rcu,
+    rcu_head::{RcuFn, RcuHead},
+    sync::{Arc, AtomicBool, Ordering},
+};
+use epoch::Clock;
+pub use owned::OwnedDomain;
+use records::Records;
+pub use section::{Guard, Section};
+
+/// The most callbacks that a poll runs from its own thread's queue, and again from those of others:
+/// few enough for a pause between two operations, enough to pay for the look at all records.
+const BATCH: usize = 64;
+
+/// After so many calls of its own a thread polls at the next end of a section: half a batch, so
+/// that a backlog shrinks.
+const CALLS_PER_POLL: u32 = BATCH as u32 / 2;
+
+/// A thread with heads of its own also polls at every so many ends of a section. A call needs three
+/// polls, and a [`Local`](crate::Local) makes one at a time: what it retires meanwhile in a section
+/// each has to fit into it, which it does if the fragments have less than 16 KiB.
+const DROPS_PER_POLL: u32 = 64;
+
+/// A thread that has queued nothing still polls at every so many ends of a section, for the others.
+const IDLE_DROPS_PER_POLL: u32 = 128;
+
+/// A thread with heads of its own looks round at those of others at every so many polls: their
+/// records are on cache lines that their owners write.
+const POLLS_PER_ROUND: u32 = 8;
+
+/// After so many epochs without a poll of its owner, others look after a queue. A batch needs two
+/// or three of them, so a thread that polls at all keeps its own.
+const NEGLECT: u64 = 4;
+
+/// What the domain's threads share.
+///
+/// # Invariants
+/// It is freed after the last registration of a thread and the [`OwnedDomain`] are gone, and
+/// nothing is queued once the latter is.
+struct Shared {
+    clock: Clock,
+    records: Records,
+    /// Set when threads may forget the domain: a hint.
+    dropped: AtomicBool,
+}
+
+impl Shared {
+    fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// An RCU domain in user space: its grace periods wait for its own readers only.
+///
+/// A program has one, [`global`](Self::global), or one for each part whose readers are not to wait for
+/// each other's. A thread remembers the domain that it used last; the others it looks up one by one, so
+/// a thread that goes round many domains pays for their number.
+///
+/// `&Domain` implements [`Rcu`]. A domain is only ever seen through references, from an
+/// [`OwnedDomain`] or from [`global`](Self::global), because queued heads may lie in memory that
+/// refers to it: it must not move.
+///
+/// ```
+/// use core::ptr::NonNull;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use ptfrag::{OwnedDomain, Rcu, RcuHead};
+///
+/// static DONE: AtomicBool = AtomicBool::new(false);
+/// unsafe extern "C" fn done(_: NonNull<RcuHead>) {
+///     DONE.store(true, Ordering::Relaxed);
+/// }
+///
+/// let head = RcuHead::new();
+/// let domain = OwnedDomain::new();
+/// let guard = domain.read();
+/// // SAFETY: the head outlives the domain, and nobody else uses it.
+/// unsafe { domain.call(NonNull::from(&head), done) };
+/// assert!(!DONE.load(Ordering::Relaxed));
+/// drop(guard);
+/// domain.barrier();
+/// assert!(DONE.load(Ordering::Relaxed));
+/// ```
+pub struct Domain {
+    shared: Arc<Shared>,
+}
+
+impl Domain {
+    /// Enters a read-side section, to be left by dropping the guard. Sections nest.
+    ///
+    /// Never waits. The first section of a thread in a domain allocates unless a record of an ended
+    /// thread is free. It also works in destructors of thread-locals.
+    ///
+    /// What happened before a [`call`](Rcu::call) whose callback does not wait for this section is
+    /// seen in it; its accesses happen before every other callback.
+    #[inline]
+    pub fn read(&self) -> Guard<'_> {
+        Guard::enter(self)
+    }
+
+    /// Tries to move grace periods on, and runs callbacks whose grace period is over: at most 64 of
+    /// this thread's and 64 of others'. Returns how many it ran.
+    ///
+    /// Never waits, unless a callback does. Does nothing inside a section of this domain, inside a
+    /// callback, and in destructors of thread-locals once the domain's own are gone.
+    pub fn poll(&self) -> usize {
+        match thread::record(&self.shared) {
+            Some(me) if !me.in_section() && !thread::in_callback() => self.shared.poll(me),
+            _ => 0,
+        }
+    }
+
+    /// Waits until every section that is open now has ended. They happen before its return, and
+    /// every section that it did not wait for sees what happened before the call.
+    ///
+    /// # Panics
+    /// Inside a section of this domain, where it would never return.
+    #[track_caller]
+    pub fn synchronize(&self) {
+        wait::synchronize(&self.shared);
+    }
+
+    /// Waits until all callbacks that were queued before, by any thread, have run; they happen
+    /// before its return. Runs some or all of them itself. Heads that those queue are not waited
+    /// for.
+    ///
+    /// # Panics
+    /// Inside a section of this domain or inside a callback, where it might never return.
+    #[track_caller]
+    pub fn barrier(&self) {
+        wait::barrier(&self.shared);
+    }
+}
+
+// Callbacks cannot unwind, and nothing else in a domain runs foreign code.
+impl RefUnwindSafe for Domain {}
+
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Domain").finish_non_exhaustive()
+    }
+}
+
+// SAFETY:
+// - When `func` runs and what sections see: the module's documentation.
+// - `func` runs only in `poll`, `barrier`, the drop of `Guard` and that of `OwnedDomain`; `Section`
+//   does not run anything.
+// - `Chain::pop` has done with a head before its `func` is called. `call` ends with the exchange
+//   that publishes the head.
+// - `call` pushes on a stack and nothing else: without the thread-locals, on the orphans'.
+// - Every queue is looked after by whoever polls.
+unsafe impl<'d> Rcu for &'d Domain {
+    type Guard = Section<'d>;
+
+    #[inline]
+    fn read(self) -> Section<'d> {
+        Section::enter(self)
+    }
+
+    #[inline]
+    fn covers(self, guard: &Section<'d>) -> bool {
+        guard.is_of(&self.shared)
+    }
+
+    #[inline]
+    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+        // SAFETY: the caller says that the head is valid.
+        let idle = unsafe { head.as_ref() };
+        // SAFETY: nobody else uses the head.
+        unsafe { idle.set_func(func) };
+        let record = match thread::known_record(&self.shared) {
+            Some(record) => {
+                record.count_call();
+                record
+            }
+            None => self.shared.records.orphans(),
+        };
+        // SAFETY: the head is valid and the queue's from here on, and `func` is set.
+        unsafe { record.queue.push(head) };
+    }
+}

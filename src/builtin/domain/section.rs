@@ -1,0 +1,112 @@
+//! Read-side sections.
+
+use core::{fmt, marker::PhantomData, mem::ManuallyDrop, ops::Deref};
+
+use super::{Domain, Shared, record::Record, thread};
+
+/// A read-side section of a [`Domain`], left when it is dropped.
+///
+/// Sections nest: only the outermost one of a thread costs anything. Entering and leaving never
+/// waits and never runs callbacks. The thread is in a section until it has dropped *all* that it has
+/// of this domain: sections that overlap, each opened before the last one is dropped, are one that
+/// never ends, and nothing is reclaimed meanwhile. A section belongs to its thread:
+///
+/// ```compile_fail,E0277
+/// fn needs_send<T: Send>() {}
+/// needs_send::<ptfrag::Section<'static>>();
+/// ```
+///
+/// One that is leaked holds up the domain's grace periods for ever, and keeps its thread's
+/// record, also past the thread's end.
+///
+/// # Invariants
+/// `record` is one of `domain`'s, this thread owns it, and this section counts in its nesting.
+#[must_use = "the section ends when this is dropped"]
+pub struct Section<'d> {
+    domain: &'d Shared,
+    record: &'d Record,
+    /// Neither `Send` nor `Sync`.
+    thread: PhantomData<*mut ()>,
+}
+
+impl<'d> Section<'d> {
+    #[inline]
+    pub(super) fn enter(domain: &'d Domain) -> Self {
+        let shared = &domain.shared;
+        let record = match thread::record(shared) {
+            Some(record) => record,
+            // The thread's locals are gone, or going: a record for this section alone.
+            None => shared.records.claim(&shared.clock, true),
+        };
+        record.enter(&shared.clock);
+        Self { domain: shared, record, thread: PhantomData }
+    }
+
+    pub(super) fn is_of(&self, domain: &Shared) -> bool {
+        core::ptr::eq(self.domain, domain)
+    }
+}
+
+impl Drop for Section<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.record.leave();
+    }
+}
+
+impl fmt::Debug for Section<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Section").finish_non_exhaustive()
+    }
+}
+
+/// A user's read-side section, from [`Domain::read`]: a [`Section`] that now and then runs
+/// callbacks.
+///
+/// When the outermost one of a thread is dropped, no other section of this domain is open in the
+/// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads
+/// that the thread queued, at every 64th time when it has queued some since its last poll or that
+/// found some, or else at every 128th time. So drop it where callbacks may run, not under a lock that a callback takes.
+#[must_use = "the section ends when this is dropped"]
+pub struct Guard<'d> {
+    section: ManuallyDrop<Section<'d>>,
+}
+
+impl<'d> Guard<'d> {
+    #[inline]
+    pub(super) fn enter(domain: &'d Domain) -> Self {
+        Self { section: ManuallyDrop::new(Section::enter(domain)) }
+    }
+}
+
+impl fmt::Debug for Guard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+impl<'d> Deref for Guard<'d> {
+    type Target = Section<'d>;
+
+    #[inline]
+    fn deref(&self) -> &Section<'d> {
+        &self.section
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // In the place of the section's own drop.
+        if self.section.record.leave_and_count() {
+            poll(self.section.domain, self.section.record);
+        }
+    }
+}
+
+#[cold]
+fn poll(domain: &Shared, record: &Record) {
+    if !thread::in_callback() {
+        domain.poll(record);
+    }
+}

@@ -1,0 +1,17 @@
+//! What programs in user space take that bring no parts of their own.
+
+#[cfg(feature = "std")]
+mod domain;
+#[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod global;
+#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod parts;
+#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod region;
+mod spin;
+
+#[cfg(feature = "std")]
+pub use self::domain::{Domain, Guard, OwnedDomain, Section};
+pub use self::spin::SpinLock;
+#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub use self::{parts::Std, region::Region};

@@ -1,0 +1,43 @@
+//! The built-in parts, put together.
+
+use core::{fmt, marker::PhantomData};
+
+use super::{SpinLock, domain::Domain, region::Region};
+use crate::{
+    embed::{Embed, Hooks},
+    mm::Mm,
+};
+
+/// The built-in parts: RCU by a [`Domain`], pages of `PAGE` bytes from a
+/// [`Region`], a [`SpinLock`], and hooks if there are any.
+///
+/// `'d` is how long the domain is borrowed: `'static` for [`Domain::global`].
+pub struct Std<'d, const PAGE: usize = 4096, H = ()>(PhantomData<(&'d Domain, H)>);
+
+impl<const PAGE: usize, H> fmt::Debug for Std<'_, PAGE, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Std({PAGE})")
+    }
+}
+
+impl<'d, const PAGE: usize, H: Hooks> Embed for Std<'d, PAGE, H> {
+    type Rcu = &'d Domain;
+    type Source = Region<PAGE>;
+    type Lock = SpinLock;
+    type Hooks = H;
+}
+
+impl<'d, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Mm<FRAGS, SIZE, Std<'d, PAGE>> {
+    /// An mm without pages, of the built-in parts.
+    ///
+    /// ```
+    /// use ptfrag::{Domain, Mm, Region};
+    ///
+    /// let mm = Mm::<16, 256, _>::new(Domain::global(), Region::<4096>::new(1024)?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn new(domain: &'d Domain, region: Region<PAGE>) -> Self {
+        Self::new_in(domain, region, ())
+    }
+}

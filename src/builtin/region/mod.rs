@@ -1,0 +1,320 @@
+//! Pages from `mmap`, with their descriptors in an array beside them.
+//!
+//! Two reservations of address space, one for the pages and one for the descriptors, become
+//! accessible from the front as they are needed. The number of a page is its place in both, so
+//! address and descriptor follow from each other by shifts.
+
+mod free;
+mod growth;
+mod map;
+
+use core::{fmt, ptr::NonNull};
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crossbeam_utils::CachePadded;
+
+use self::{
+    free::Free,
+    growth::Growth,
+    map::{Map, system_page, too_large},
+};
+use crate::{
+    embed::{AllocError, PageSource},
+    page::PageDesc,
+    sync::{AtomicUsize, Ordering},
+};
+
+/// Descriptors stand at distances of `1 << DESC_SHIFT` bytes: a power of two, which their size
+/// need not be on 32-bit machines.
+const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros();
+
+/// A page source over `mmap`: up to a fixed number of pages of `PAGE` bytes.
+///
+/// Creating one reserves address space and no memory. Pages become accessible as they are asked
+/// for, a chunk at a time (64 KiB, or an eighth of what is there), so that a system which does not
+/// promise more memory refuses that chunk, and [`get`](PageSource::get) answers [`AllocError`].
+///
+/// Pages that come back are handed out again, the last one first. Up to a limit, set by
+/// [`with_keep`](Self::with_keep), free pages keep their memory and contents ("warm"). Those past
+/// the limit give their memory back to the system (`madvise` with `MADV_DONTNEED`) and come out
+/// zeroed, after all warm ones. Three kinds of pages cannot give memory back and stay warm whatever
+/// the limit: those smaller than the system's page, those of locked memory (`mlockall`), and all
+/// pages on systems other than Linux. Descriptors stay until the region goes.
+///
+/// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's. One
+/// mutex is held for a few stores at each `get` and `put`. An mm that empties and fills pages all the
+/// time does better to [keep](crate::Mm::keeping) some, or to be used through
+/// [handles](crate::Local), than to come back here.
+///
+/// The value is a handle: cloning it is cheap and shares the region, which is unmapped with the
+/// last handle. A page that is out keeps no handle by itself; the mm that owns it does, until its last
+/// page is home: one fragment that is leaked keeps the whole region mapped. Who calls
+/// [`get`](PageSource::get) directly keeps a handle for as long as the page is in use.
+///
+/// `PAGE` is a power of two and at least 32; anything else does not compile.
+///
+/// ```
+/// use ptfrag::{PageSource, Region};
+///
+/// let region = Region::<65536>::new(1000)?;
+/// let page = region.get()?;
+/// // SAFETY: the page is from this region.
+/// let addr = unsafe { region.addr(page) };
+/// assert_eq!(addr.addr().get() % 65536, 0);
+/// assert_eq!(region.desc(addr), Some(page));
+/// // SAFETY: the page is from this region and is put back once.
+/// unsafe { region.put(page) };
+/// assert_eq!(region.pages_out(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Region<const PAGE: usize = 4096>(Arc<Inner>);
+
+/// # Invariants
+/// - `pages` holds `capacity` pages, `descs` as many descriptors.
+/// - The first `grown` bytes of `pages`, a number of whole pages that never falls, and the
+///   descriptors of these pages are accessible.
+/// - The locks are taken in the order `growth`, `free`.
+struct Inner {
+    pages: Map,
+    descs: Map,
+    grown: AtomicUsize,
+    capacity: usize,
+    keep: usize,
+    /// The system's page size.
+    system: usize,
+    growth: Mutex<Growth>,
+    /// On a cache line of its own, since the fields above are read for every fragment freed.
+    free: CachePadded<Mutex<Free>>,
+}
+
+impl<const PAGE: usize> Region<PAGE> {
+    /// Free pages that stay warm unless [`with_keep`](Self::with_keep) says otherwise: 32 MiB of
+    /// them, or 64.
+    pub const DEFAULT_KEEP: usize = {
+        let fit = (32 << 20) / PAGE;
+        if fit > 64 { fit } else { 64 }
+    };
+
+    const PAGE_SHIFT: u32 = {
+        assert!(PAGE.is_power_of_two() && PAGE >= 32, "PAGE is a power of two and at least 32");
+        PAGE.trailing_zeros()
+    };
+
+    /// Reserves room for `pages` pages; [`DEFAULT_KEEP`](Self::DEFAULT_KEEP) free ones stay warm.
+    ///
+    /// # Errors
+    /// As for [`with_keep`](Self::with_keep).
+    pub fn new(pages: usize) -> io::Result<Self> {
+        Self::with_keep(pages, Self::DEFAULT_KEEP)
+    }
+
+    /// Reserves room for `pages` pages; `keep` free ones stay warm, `usize::MAX` meaning all.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) when `pages` is zero, or when that many pages
+    /// or their descriptors exceed `isize::MAX` bytes; the system's error when it does not give
+    /// that much address space.
+    pub fn with_keep(pages: usize, keep: usize) -> io::Result<Self> {
+        if pages == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a region has at least one page",
+            ));
+        }
+        let system = system_page()?;
+        let bytes = |shift: u32| pages.checked_mul(1 << shift).ok_or_else(too_large);
+        let page_bytes = bytes(Self::PAGE_SHIFT)?;
+        let desc_bytes = bytes(DESC_SHIFT)?;
+        Ok(Self(Arc::new(Inner {
+            pages: Map::reserve(page_bytes, PAGE, system)?,
+            descs: Map::reserve(desc_bytes, system, system)?,
+            grown: AtomicUsize::new(0),
+            capacity: pages,
+            keep: if Map::DISCARDS && PAGE >= system { keep } else { usize::MAX },
+            system,
+            growth: Mutex::default(),
+            free: CachePadded::default(),
+        })))
+    }
+
+    /// Pages that the region can have out at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.0.capacity
+    }
+
+    /// Pages out now: taken and not put back. Takes the region's lock, as the other counters do.
+    #[must_use]
+    pub fn pages_out(&self) -> usize {
+        self.0.free().out
+    }
+
+    /// Pages taken so far: successful calls of [`get`](PageSource::get), all handles together.
+    #[must_use]
+    pub fn pages_taken(&self) -> u64 {
+        self.0.free().taken
+    }
+
+    /// Free pages that keep their memory.
+    #[must_use]
+    pub fn pages_warm(&self) -> usize {
+        self.0.free().warm.len()
+    }
+
+    /// Pages made accessible so far, out or not: what the system has promised memory for. It rises
+    /// up to the capacity and never falls.
+    #[must_use]
+    pub fn pages_grown(&self) -> usize {
+        self.0.free().grown
+    }
+}
+
+impl Inner {
+    fn free(&self) -> MutexGuard<'_, Free> {
+        lock(&self.free)
+    }
+
+    /// The descriptor of a page.
+    ///
+    /// # Safety
+    /// There are more than `number` pages.
+    #[inline(always)]
+    unsafe fn nth(&self, number: usize) -> NonNull<PageDesc> {
+        // SAFETY: `descs` holds as many descriptors as there are pages.
+        unsafe { self.descs.base().byte_add(number << DESC_SHIFT) }.cast()
+    }
+
+    /// The number of a page.
+    #[inline(always)]
+    fn number(&self, page: NonNull<PageDesc>) -> usize {
+        (page.addr().get() - self.descs.base().addr().get()) >> DESC_SHIFT
+    }
+
+    /// Takes an accessible page, if one is free.
+    fn take(&self, free: &mut Free) -> Option<NonNull<PageDesc>> {
+        // SAFETY: this is the source, and `free` is behind its lock.
+        let mut page = unsafe { free.warm.pop() };
+        if page.is_none() {
+            // SAFETY: as above.
+            page = unsafe { free.cold.pop() };
+        }
+        if page.is_none() && free.fresh < free.grown {
+            // SAFETY: `grown` is at most the capacity.
+            page = Some(unsafe { self.nth(free.fresh) });
+            free.fresh += 1;
+        }
+        if page.is_some() {
+            free.out += 1;
+            free.taken += 1;
+        }
+        page
+    }
+}
+
+// SAFETY: `PAGE_SIZE` is a power of two, and pages are aligned to it since the reservation is. Each
+// is on one stack, fresh, or out, so nobody else's between `get` and `put`; its memory is
+// accessible since `fresh` stays below `grown`, and initialised since the system's is zeroed. The
+// descriptors are of zeroed memory, fixed, and mapped until the last handle goes; only a page at
+// the source has its link written. The lock makes a `put` happen before the `get` that follows.
+unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
+    const PAGE_SIZE: usize = 1 << Self::PAGE_SHIFT;
+
+    fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
+        let inner = &*self.0;
+        let page = inner.take(&mut inner.free());
+        if let Some(page) = page {
+            return Ok(page);
+        }
+        let mut growth = lock(&inner.growth);
+        // Another thread may have grown the region while this one waited for its turn.
+        let page = inner.take(&mut inner.free());
+        if let Some(page) = page {
+            return Ok(page);
+        }
+        let grown = growth.step::<PAGE>(inner).ok_or(AllocError)?;
+        let mut free = inner.free();
+        free.grown = grown;
+        // Relaxed, here and in `desc`: whoever has got an address of a page from somebody has an
+        // edge from there that orders the two.
+        inner.grown.store(grown << Self::PAGE_SHIFT, Ordering::Relaxed);
+        inner.take(&mut free).ok_or(AllocError)
+    }
+
+    unsafe fn put(&self, page: NonNull<PageDesc>) {
+        let inner = &*self.0;
+        debug_assert!(inner.number(page) < inner.capacity, "the page is not from this region");
+        // SAFETY: a descriptor stays one as long as its source lives.
+        let desc = unsafe { page.as_ref() };
+        debug_assert_eq!(desc.word.load(Ordering::Relaxed), 0, "the page is still somebody's");
+        {
+            let mut free = inner.free();
+            if free.warm.len() < inner.keep {
+                free.out -= 1;
+                // SAFETY: the page has just come back, and this is the lock.
+                unsafe { free.warm.push(page) };
+                return;
+            }
+        }
+        // The page is on no stack yet, so the system can be called without the lock.
+        let start = inner.number(page) << Self::PAGE_SHIFT;
+        // SAFETY: the caller is through with the page, and nobody else can find it.
+        let discarded = unsafe { inner.pages.discard(start..start + PAGE) };
+        let mut free = inner.free();
+        free.out -= 1;
+        let stack = match discarded {
+            Ok(()) => &mut free.cold,
+            Err(_) => &mut free.warm,
+        };
+        // SAFETY: as above.
+        unsafe { stack.push(page) };
+    }
+
+    #[inline]
+    fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
+        let inner = &*self.0;
+        // An address below the region wraps around to an offset past its end.
+        let offset = addr.addr().get().wrapping_sub(inner.pages.base().addr().get());
+        if offset >= inner.grown.load(Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: the offset lies in a page.
+        Some(unsafe { inner.nth(offset >> Self::PAGE_SHIFT) })
+    }
+
+    #[inline]
+    unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8> {
+        let inner = &*self.0;
+        let offset = inner.number(page) << Self::PAGE_SHIFT;
+        // SAFETY: the page is from this source, so its bytes lie in the mapping.
+        unsafe { inner.pages.base().byte_add(offset) }
+    }
+}
+
+impl<const PAGE: usize> fmt::Debug for Region<PAGE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Formatting is foreign code, and may wait: not under the lock.
+        let (grown, out, warm, cold, taken) = {
+            let free = self.0.free();
+            (free.grown, free.out, free.warm.len(), free.cold.len(), free.taken)
+        };
+        f.debug_struct("Region")
+            .field("page_size", &PAGE)
+            .field("capacity", &self.0.capacity)
+            .field("grown", &grown)
+            .field("out", &out)
+            .field("warm", &warm)
+            .field("cold", &cold)
+            .field("taken", &taken)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks. What a thread that panicked left behind is whole: nothing panics halfway through a
+/// change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

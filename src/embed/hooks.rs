@@ -1,0 +1,43 @@
+//! What an embedder may want to do along a page's way.
+
+use core::ptr::NonNull;
+
+use super::AllocError;
+
+/// Called as pages come and go, and as retired fragments come back. `()` does nothing.
+///
+/// A hook that writes to a page leaves its bytes initialised: users of fragments may read them, and the
+/// source may rely on it. (A value with padding leaves uninitialised bytes.) That is a matter of memory
+/// safety, for the `unsafe` code in the hook to see to.
+///
+/// No hook is called with the mm's lock held, and none may wait for a grace period; a panic in
+/// `reclaim` or `page_out`, which run inside RCU callbacks, ends the process. The same goes for the
+/// drop of the hooks, which comes with the end of the mm's head, possibly in a callback.
+pub trait Hooks: Send + Sync + 'static {
+    /// A page has come from its source and nobody else has seen it (Linux: a page-table
+    /// constructor). `page` is its first byte; all of it may be written, and is left initialised.
+    ///
+    /// # Errors
+    /// [`AllocError`], or a panic, sends the page back at once and fails the allocation.
+    fn page_in(&self, page: NonNull<u8>) -> Result<(), AllocError> {
+        let _ = page;
+        Ok(())
+    }
+
+    /// A page is about to go back to its source (the destructor). Its mm may have been dropped
+    /// long ago. `page` is its first byte; all of it may be written, and is left initialised.
+    fn page_out(&self, page: NonNull<u8>) {
+        let _ = page;
+    }
+
+    /// The grace period of a retired fragment is over: called exactly once for each retired
+    /// fragment, never for one that was given back, and before it can be handed out again. The
+    /// fragment's bytes are as its last user left them, and are left initialised by the hook. It
+    /// may allocate, retire and give back in the same mm; whether it may wait for the mm's lock
+    /// where callbacks run is the embedder's concern (see [`RawLock::lock`](crate::RawLock::lock)).
+    fn reclaim(&self, frag: NonNull<u8>) {
+        let _ = frag;
+    }
+}
+
+impl Hooks for () {}

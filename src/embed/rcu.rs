@@ -1,0 +1,58 @@
+//! What the crate asks of RCU: read-side sections and an intrusive `call_rcu`.
+//!
+//! A kernel plugs in its own; programs can take the built-in [`Domain`](crate::Domain).
+
+use core::ptr::NonNull;
+
+use crate::rcu_head::{RcuFn, RcuHead};
+
+/// A handle to an RCU implementation: a zero-sized type, or a reference to a domain.
+///
+/// It is `Copy` so that nobody has to reach through memory which the very callback that is being
+/// queued may free.
+///
+/// # Safety
+/// Memory safety of everything in this crate rests on the implementation:
+/// - `func` is called once for each [`call`](Self::call), after every guard of this domain that
+///   existed when `call` was entered has been dropped. Everything that happened before `call`
+///   happens before `func`, and so does everything that those guards' owners did inside them.
+/// - A guard that was created later, and that the grace period therefore need not wait for, sees
+///   everything that happened before `call`.
+/// - `func` never runs *inside* what its caller is at: not in `call`, nor in [`read`](Self::read), nor
+///   when a guard that `read` returned is dropped, for this crate and its callers hold locks there;
+///   nor in the section or under the lock in which `call` was called. An interrupt that comes in
+///   between on the same processor counts as inside. (Whatever else an interrupt comes upon, this
+///   crate's callbacks take as they would another processor's doings, since they only ever try a
+///   lock; see [`RawLock::try_lock`](crate::RawLock::try_lock).)
+/// - `func` may run on any thread, in any order, may lock, create guards and queue any head, its own
+///   included.
+/// - The head is not touched after `func` has started, and the tail of `call` touches neither the
+///   head nor anything that `func` may free.
+/// - `call` does not allocate, does not wait and does not fail; threads that never came near the
+///   domain, and threads whose thread-locals are gone, can call it.
+/// - Where the handle borrows a domain, nothing borrows it any more while heads are still queued
+///   and the mms and tokens are gone. The domain does not move then, and before it is gone it runs
+///   what is queued and what that queues, without a unique reference to itself: callbacks use the
+///   handle.
+/// - A head that was queued can be run by any thread: it does not depend on the thread that
+///   queued it ever coming back.
+pub unsafe trait Rcu: Copy + Send + Sync {
+    /// A read-side section, left when the guard is dropped and in no other way: not when it is moved,
+    /// nor when its thread ends, sleeps or is migrated, nor with another guard. Sections nest. It must
+    /// not be `Send`. A guard that is leaked holds up the grace periods for ever, also past its
+    /// thread's end.
+    type Guard;
+
+    /// Enters a read-side section. It does not wait for anybody.
+    fn read(self) -> Self::Guard;
+
+    /// Whether `guard` holds up the grace periods of this domain.
+    fn covers(self, guard: &Self::Guard) -> bool;
+
+    /// Has `func(head)` called after a grace period.
+    ///
+    /// # Safety
+    /// `head` is valid and queued nowhere, nobody else touches it until `func` is called, and
+    /// `func` is sound to call with it then, once, on any thread.
+    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn);
+}

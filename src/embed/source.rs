@@ -1,0 +1,65 @@
+//! Where pages come from.
+
+use core::{fmt, ptr::NonNull};
+
+use crate::page::PageDesc;
+
+/// No page is to be had now, or the mm is closed. Nothing has changed; unless it is closed, a later
+/// try can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllocError;
+
+impl fmt::Display for AllocError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no page is to be had")
+    }
+}
+
+impl core::error::Error for AllocError {}
+
+/// Hands out naturally aligned pages, each with its descriptor, and takes them back.
+///
+/// A source is shared: its handle is stored in every mm that draws on it, and dropped with the
+/// mm's head, which may happen inside an RCU callback.
+///
+/// # Safety
+/// - A page is [`PAGE_SIZE`](Self::PAGE_SIZE) bytes, aligned to that size, initialised (leftovers
+///   of earlier users will do), and nobody else's from `get` until `put`.
+/// - Each page has one [`PageDesc`], which starts as [`PageDesc::new`] (or zero bytes) and stays a
+///   descriptor, in place, as long as any handle of the source lives: late lookers may still load
+///   its page word. Once the descriptor was made the source never writes that word, wherever the page
+///   is, and while the page is out it touches nothing of the descriptor. (At home it may keep a link
+///   there: [`PageDesc::set_link`].)
+/// - [`desc`](Self::desc) and [`addr`](Self::addr) answer as said below.
+/// - `put` happens before the `get` that hands the same page out again.
+/// - `put` does not wait for a grace period, since it is called from callbacks. (Neither `get` nor
+///   `put` is called inside a section or under a lock of this crate, so `get` may sleep.)
+/// - `desc` and `addr` are called anywhere, under an mm's lock and in callbacks too: they do not
+///   wait, nor panic, nor come back to an mm, nor take a lock that is held around a call of this
+///   crate.
+pub unsafe trait PageSource: Send + Sync + 'static {
+    /// Bytes of a page: a power of two.
+    const PAGE_SIZE: usize;
+
+    /// A page, by its descriptor.
+    ///
+    /// # Errors
+    /// [`AllocError`] when there is none.
+    fn get(&self) -> Result<NonNull<PageDesc>, AllocError>;
+
+    /// Takes a page back.
+    ///
+    /// # Safety
+    /// `page` came from `get` of this source and was not put back since; the caller touches
+    /// neither the page nor its descriptor again.
+    unsafe fn put(&self, page: NonNull<PageDesc>);
+
+    /// The descriptor of the page in which `addr` lies; `None` when no page of this source does.
+    fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>>;
+
+    /// The first byte of a page.
+    ///
+    /// # Safety
+    /// `page` came from `get` of this source.
+    unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8>;
+}

@@ -1,0 +1,18 @@
+//! Places in a `Box`, for embedders who have an allocator.
+
+use alloc::boxed::Box;
+use core::{mem::MaybeUninit, ptr::NonNull};
+
+/// Frees a place whose content was dropped.
+type Free<T> = unsafe fn(NonNull<T>);
+
+/// A place that a `Box` has let go, and what frees it again.
+pub(crate) fn place<T>() -> (NonNull<MaybeUninit<T>>, Free<T>) {
+    let free = |content: NonNull<T>| {
+        // SAFETY: the box that was let go below, its content dropped.
+        drop(unsafe { Box::from_raw(content.cast::<MaybeUninit<T>>().as_ptr()) });
+    };
+    let place = Box::into_raw(Box::<T>::new_uninit());
+    // SAFETY: a box is not null.
+    (unsafe { NonNull::new_unchecked(place) }, free)
+}

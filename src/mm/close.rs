@@ -1,0 +1,70 @@
+//! The mm's close.
+
+use core::ptr::NonNull;
+
+use super::{
+    apply::install,
+    free::grace_over,
+    head::{MmHead, queue},
+    misuse::bad_link,
+};
+use crate::{
+    embed::Embed,
+    page::{
+        PageDesc,
+        word::{Step, Word},
+    },
+    sync::Ordering,
+};
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// Closes the mm: takes every page off the list, and lists none again. Never waits for a grace
+    /// period.
+    pub(crate) fn close(&self) {
+        loop {
+            self.lock();
+            // SAFETY: under the lock.
+            unsafe { self.set_closed() };
+            let Some(page) = self.list().first() else { break };
+            // SAFETY: under the lock, the list's first page.
+            let step = unsafe { self.unlist(page) };
+            // SAFETY: ours; the caller's handle is the pin.
+            unsafe { Self::unlock(self.into()) };
+            match step {
+                None => bad_link::<FRAGS, E::Source>(&self.source, page),
+                Some(step) if step.call => {
+                    // SAFETY: the page drains, by us.
+                    unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
+                }
+                Some(_) => {}
+            }
+        }
+        // SAFETY: as above.
+        unsafe { Self::unlock(self.into()) };
+    }
+
+    /// Takes a page off the list of an mm that closes; `None` when the list is broken.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and the page is on the list.
+    unsafe fn unlist(&self, page: NonNull<PageDesc>) -> Option<Step<FRAGS>> {
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        let listed = Word::<FRAGS>::from_bits(now);
+        // SAFETY: under the lock.
+        unsafe { self.list().check(&self.source, page, listed) }.ok()?;
+        // Here the list goes first: once LISTED is clear, the others can bring the page to its
+        // release without the lock, and it must not happen under our hands. The change below
+        // releases the unlinking, and the wiping of the node, to whoever queues the last call.
+        // SAFETY: checked just now, and the host of a listed page is only taken under the lock.
+        unsafe { self.list().unlink(&self.source, page, listed) };
+        loop {
+            let step = Word::from_bits(now).close();
+            match install(word, now, step) {
+                Ok(()) => return Some(step),
+                Err(seen) => now = seen,
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The mm's head: what the owner and the pages of an mm share, and what outlives the owner.
+//!
+//! Every page that is out of its source pins its mm's head, and so does every handle. The last pin
+//! to go disposes of the head, possibly inside a callback long after the owner left, so nothing
+//! there waits or allocates. Two tails could still touch a head that is gone, and both are
+//! forbidden by contract: the end of `unlock` ([`RawLock`]) and the end of `call` ([`Rcu`]). On the
+//! crate's side this holds: **a thread that changes a word under the lock is covered by a pin until
+//! it has unlocked**. While the mm is open its owner is such a pin, for the owner has to get the
+//! lock to close it; once it is closed, words are changed without the lock, but for the closer
+//! itself, whose handle is the pin.
+
+use core::{
+    fmt,
+    ptr::{self, NonNull},
+};
+
+use crossbeam_utils::CachePadded;
+
+use super::list::PartialList;
+use crate::{
+    embed::{AllocError, Embed, PageSource, RawLock, Rcu},
+    page::PageDesc,
+    rcu_head::RcuFn,
+    sync::{AtomicU64, Ordering, UnsafeCell, fence},
+};
+
+/// What changes page by page, and not with every fragment.
+struct Guarded<L> {
+    lock: L,
+    /// Guarded by the lock, as the list is.
+    closed: UnsafeCell<bool>,
+    /// Handles in the lower half, pages in the upper.
+    pins: AtomicU64,
+}
+
+/// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
+/// give it a place ([`Mm::new_at`](crate::Mm::new_at)).
+pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    /// On cache lines of its own, for every take looks at it, and lock and pins wander.
+    list: CachePadded<PartialList<FRAGS, E::Source>>,
+    guarded: CachePadded<Guarded<E::Lock>>,
+    pub(crate) rcu: E::Rcu,
+    pub(crate) source: E::Source,
+    pub(crate) hooks: E::Hooks,
+    /// Up to so many pages, none is sent home for being empty. Written while nobody else has a pin.
+    keep: UnsafeCell<u32>,
+    dispose: unsafe fn(NonNull<Self>),
+}
+
+// SAFETY: the parts are Send and Sync by their traits; `closed` and the list are guarded by the
+// lock, and `dispose` is a plain function.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for MmHead<FRAGS, SIZE, E> {}
+// SAFETY: as above.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for MmHead<FRAGS, SIZE, E> {}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for MmHead<FRAGS, SIZE, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MmHead({FRAGS} x {SIZE} bytes, {} pages)", self.pages())
+    }
+}
+
+/// A reason to keep the head.
+#[derive(Clone, Copy)]
+pub(crate) enum Pin {
+    Handle,
+    Page,
+}
+
+impl Pin {
+    const fn unit(self) -> u64 {
+        match self {
+            Self::Handle => 1,
+            Self::Page => 1 << 32,
+        }
+    }
+
+    /// How many of this kind there are.
+    const fn count(self, pins: u64) -> u32 {
+        match self {
+            Self::Handle => pins as u32,
+            Self::Page => (pins >> 32) as u32,
+        }
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// Fails to compile for a geometry that cannot work.
+    const GEOMETRY: () = {
+        assert!(FRAGS >= 2 && FRAGS <= 16, "a page has 2 to 16 fragments");
+        assert!(FRAGS.is_power_of_two(), "the number of fragments is a power of two");
+        assert!(SIZE.is_power_of_two(), "the size of a fragment is a power of two");
+        assert!(SIZE >= 2 * size_of::<usize>(), "a fragment has room for two pointers");
+        assert!(
+            FRAGS * SIZE == <E::Source as PageSource>::PAGE_SIZE,
+            "the fragments make up exactly one page of the source"
+        );
+    };
+
+    /// A head with one pin, its owner's.
+    pub(crate) fn new(
+        rcu: E::Rcu,
+        source: E::Source,
+        hooks: E::Hooks,
+        dispose: unsafe fn(NonNull<Self>),
+    ) -> Self {
+        const { Self::GEOMETRY };
+        Self {
+            list: CachePadded::new(PartialList::new()),
+            guarded: CachePadded::new(Guarded {
+                lock: E::Lock::new(),
+                closed: UnsafeCell::new(false),
+                pins: AtomicU64::new(Pin::Handle.unit()),
+            }),
+            rcu,
+            source,
+            hooks,
+            keep: UnsafeCell::new(0),
+            dispose,
+        }
+    }
+
+    /// The head of the mm that owns a page.
+    ///
+    /// # Safety
+    /// The page is out, belongs to an mm of this type, and something that the caller owns keeps it
+    /// there.
+    pub(crate) unsafe fn of_page(page: NonNull<PageDesc>) -> NonNull<Self> {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: a page that is out has an owner.
+        unsafe { NonNull::new_unchecked(desc.mm().cast_mut().cast()) }
+    }
+
+    pub(crate) fn list(&self) -> &PartialList<FRAGS, E::Source> {
+        &self.list
+    }
+
+    /// The address of a page's fragment.
+    ///
+    /// # Safety
+    /// The page is of this mm's source, and `index` below `FRAGS`.
+    #[inline]
+    pub(crate) unsafe fn frag(&self, page: NonNull<PageDesc>, index: usize) -> NonNull<u8> {
+        // SAFETY: the page is of this source.
+        let addr = unsafe { self.source.addr(page) };
+        // SAFETY: the fragment lies in the page.
+        unsafe { addr.add(index * SIZE) }
+    }
+
+    /// Takes the lock.
+    pub(crate) fn lock(&self) {
+        self.guarded.lock.lock();
+    }
+
+    /// Takes the lock if nobody holds it.
+    pub(crate) fn try_lock(&self) -> bool {
+        self.guarded.lock.try_lock()
+    }
+
+    /// Releases the lock. Takes a pointer, because the head may be gone when this returns.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and a pin keeps the head until it is released.
+    pub(crate) unsafe fn unlock(head: NonNull<Self>) {
+        // SAFETY: the head is there until the lock is released.
+        let guarded = unsafe { &head.as_ref().guarded };
+        // A reference to the lock alone: it is all cells and atomics, which may go while referred
+        // to, and the rest of the head is not.
+        let lock = &guarded.lock;
+        // SAFETY: the caller holds the lock.
+        unsafe { lock.unlock() };
+    }
+
+    /// Whether the mm lists pages.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    pub(crate) unsafe fn is_open(&self) -> bool {
+        // SAFETY: written only under the lock.
+        self.guarded.closed.with(|closed| unsafe { !*closed })
+    }
+
+    /// From now on nothing of this mm is listed.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    pub(crate) unsafe fn set_closed(&self) {
+        // SAFETY: read and written only under the lock.
+        self.guarded.closed.with_mut(|closed| unsafe { *closed = true });
+    }
+
+    /// Pages that are out of the source for this mm.
+    pub(crate) fn pages(&self) -> usize {
+        Pin::Page.count(self.guarded.pins.load(Ordering::Relaxed)) as usize
+    }
+
+    /// Sets up to how many pages none is sent home for being empty; says whether that was possible:
+    /// not once anything else than the caller's handle pins the head.
+    ///
+    /// # Safety
+    /// The caller has a handle, and nobody else uses it meanwhile.
+    pub(crate) unsafe fn set_keep(head: NonNull<Self>, pages: u32) -> bool {
+        // SAFETY: the handle keeps the head.
+        let this = unsafe { head.as_ref() };
+        let (pins, one) = (&this.guarded.pins, Pin::Handle.unit());
+        // Acquire pairs with `unpin`: whoever was there before has finished. An exchange, though it
+        // changes nothing, because it sees the last of them go.
+        let alone = pins.compare_exchange(one, one, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        if alone {
+            // SAFETY: the only pin is the caller's handle.
+            this.keep.with_mut(|keep| unsafe { *keep = pages });
+        }
+        alone
+    }
+
+    /// Whether a page that is empty now stays.
+    pub(crate) fn keeps_empty(&self) -> bool {
+        // SAFETY: the caller has a pin, so nobody writes.
+        let keep = self.keep.with(|keep| unsafe { *keep });
+        keep != 0 && self.pages() <= keep as usize
+    }
+
+    /// Adds a pin; the caller has one already.
+    ///
+    /// # Errors
+    /// [`AllocError`] with 2^31 pins of this kind; nothing has changed then.
+    pub(crate) fn pin(&self, pin: Pin) -> Result<(), AllocError> {
+        // Relaxed: the caller's own pin keeps the head until this one counts.
+        let more = |pins: u64| (pin.count(pins) < 1 << 31).then(|| pins + pin.unit());
+        let pinned = self.guarded.pins.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        pinned.map(drop).map_err(|_| AllocError)
+    }
+
+    /// Drops a pin, and with the last one the head.
+    ///
+    /// # Safety
+    /// The pin was the caller's, who does not touch the head through it again.
+    pub(crate) unsafe fn unpin(head: NonNull<Self>, pin: Pin) {
+        // SAFETY: the pin keeps the head until the subtraction.
+        let pins = unsafe { &head.as_ref().guarded.pins };
+        // Release orders this pin's accesses to the head, Acquire the others', before its disposal.
+        if pins.fetch_sub(pin.unit(), Ordering::AcqRel) == pin.unit() {
+            // SAFETY: no pin is left.
+            let dispose = unsafe { head.as_ref() }.dispose;
+            // SAFETY: nobody uses the head any more.
+            unsafe { ptr::drop_in_place(head.as_ptr()) };
+            // SAFETY: it was promised to this function, once.
+            unsafe { dispose(head) };
+        }
+    }
+}
+
+/// Queues a page's RCU head with its mm's RCU.
+///
+/// # Safety
+/// The caller has just made a call necessary by its change of the page's word, which keeps the page
+/// and its mm's head until the callback; nobody else queues the head.
+pub(crate) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
+    page: NonNull<PageDesc>,
+    func: RcuFn,
+) {
+    // SAFETY: the page is out, kept by the call that is now due.
+    let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+    // Acquire pairs with the Release of every change of the word before ours, so that all of them
+    // happen before the call, and with it before the callback and every section that its grace
+    // period does not wait for: the unpublishing of what was retired into X, the unlinking of a
+    // page that drains, and the last callback's reading of this very head.
+    fence(Ordering::Acquire);
+    // The handle is copied out: from inside `call` on, the callback may free the mm's head.
+    // SAFETY: the page pins the head.
+    let rcu = unsafe { head.as_ref() }.rcu;
+    // SAFETY: descriptors are type-stable.
+    let rcu_head = unsafe { PageDesc::head(page) };
+    // SAFETY: the head is idle and ours; `func` is the caller's concern.
+    unsafe { rcu.call(rcu_head, func) };
+}
+
+#[cfg(all(test, unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::{OwnedDomain, Region, Std};
+
+    /// Pins are refused before one kind's count can run into the other's, and refusing changes
+    /// nothing.
+    #[test]
+    fn pins_do_not_overflow() {
+        let domain = OwnedDomain::new();
+        let region = Region::<32>::new(1).unwrap();
+        let head = MmHead::<2, 16, Std<'_, 32>>::new(&domain, region, (), |_| ());
+        let pins = &head.guarded.pins;
+        for (pin, full) in [(Pin::Handle, 1 << 31 | 1 << 32), (Pin::Page, 1 << 63 | 1)] {
+            pins.store(full, Ordering::Relaxed);
+            assert_eq!(head.pin(pin), Err(AllocError));
+            assert_eq!(pins.load(Ordering::Relaxed), full);
+            pins.store(full - pin.unit(), Ordering::Relaxed);
+            assert_eq!(head.pin(pin), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The mm: one pool of pages, as one address space has, and what it does with them.
+//!
+//! [`Mm`] is the owner's view. What its pages keep alive is the [`head`]; a fragment is [taken](take)
+//! and comes back ([`free`], [`batch`]) by [changes](apply) of its page's word, with which the page
+//! goes on the [`list`] or leaves it.
+
+pub(crate) mod apply;
+pub(crate) mod batch;
+#[cfg(feature = "alloc")]
+pub(crate) mod boxed;
+mod close;
+pub(crate) mod free;
+pub(crate) mod head;
+mod list;
+mod locate;
+mod misuse;
+mod shrink;
+mod take;
+
+use core::{fmt, mem::MaybeUninit, ptr::NonNull};
+
+use self::head::{MmHead, Pin};
+use crate::{
+    embed::{Embed, PageSource},
+    page::word::Word,
+    sync::Ordering,
+};
+
+/// One pool of pages, each split into `FRAGS` fragments of `SIZE` bytes.
+///
+/// It can be shared between threads by reference. Dropping it closes it: that never waits, neither
+/// for fragments that are still out nor for grace periods. Pages go home as their fragments do, and
+/// the last one takes the mm's head with it.
+///
+/// `FRAGS` is a power of two from 2 to 16, `SIZE` a power of two with room for two pointers, and
+/// together they make up a page of the source:
+///
+/// ```
+/// # use ptfrag::{Domain, Mm, Region};
+/// let region = Region::<4096>::new(1)?;
+/// let mm = Mm::<16, 256, _>::new(Domain::global(), region);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Anything else does not compile, such as more fragments, or fragments that leave a part of the
+/// page:
+///
+/// ```compile_fail,E0080
+/// # use ptfrag::{Domain, Mm, Region};
+/// let region = Region::<4096>::new(1)?;
+/// let mm = Mm::<32, 128, _>::new(Domain::global(), region);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+/// ```compile_fail,E0080
+/// # use ptfrag::{Domain, Mm, Region};
+/// let region = Region::<4096>::new(1)?;
+/// let mm = Mm::<8, 256, _>::new(Domain::global(), region);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Mm<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    pub(crate) head: NonNull<MmHead<FRAGS, SIZE, E>>,
+}
+
+// SAFETY: the head is Sync, and the handle's pin keeps it.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for Mm<FRAGS, SIZE, E> {}
+// SAFETY: as above.
+unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Sync for Mm<FRAGS, SIZE, E> {}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
+    /// An mm without pages, its head in a `Box`.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn new_in(rcu: E::Rcu, source: E::Source, hooks: E::Hooks) -> Self {
+        let (place, free_box) = boxed::place();
+        // SAFETY: the box is ours, and stays allocated until it is disposed of.
+        unsafe { Self::new_at(place, free_box, rcu, source, hooks) }
+    }
+
+    /// An mm without pages, its head at `place`.
+    ///
+    /// When the last handle and the last page are gone, the head is dropped in place and `dispose`
+    /// is called with it, once: on any thread, possibly inside an RCU callback, so it does not
+    /// wait.
+    ///
+    /// # Safety
+    /// `place` is aligned, writable, and nobody else's until `dispose` is called.
+    #[must_use]
+    pub unsafe fn new_at(
+        place: NonNull<MaybeUninit<MmHead<FRAGS, SIZE, E>>>,
+        dispose: unsafe fn(NonNull<MmHead<FRAGS, SIZE, E>>),
+        rcu: E::Rcu,
+        source: E::Source,
+        hooks: E::Hooks,
+    ) -> Self {
+        let head = place.cast();
+        // SAFETY: the place is ours.
+        unsafe { head.write(MmHead::new(rcu, source, hooks, dispose)) };
+        Self { head }
+    }
+
+    /// Has the mm keep pages that are empty, as long as it has no more than `pages` in all. Without
+    /// this it keeps none: an mm that is emptied and filled again and again draws a page each time,
+    /// and each waits for a grace period on its way home.
+    ///
+    /// # Panics
+    /// When the mm has pages, slots or other handles already.
+    #[must_use]
+    pub fn keeping(self, pages: u32) -> Self {
+        // SAFETY: the handle is here by value.
+        let alone = unsafe { MmHead::set_keep(self.head, pages) };
+        assert!(alone, "ptfrag: what an mm keeps is set before it is used");
+        self
+    }
+
+    /// Sends the empty pages home that the mm [keeps](Self::keeping), and says how many there were.
+    /// Takes the lock for 16 of them at a time, and looks for them from the front of the list, at
+    /// every page that stands before them.
+    pub fn shrink(&self) -> usize {
+        self.head().shrink()
+    }
+
+    pub(crate) fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
+        // SAFETY: the handle pins the head.
+        unsafe { self.head.as_ref() }
+    }
+
+    /// Pins the head for a handle that is going to be made.
+    pub(crate) fn pin_handle(&self) {
+        assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
+    }
+
+    /// Pages that are out of the source for this mm, the ones that wait for a grace period
+    /// included.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.head().pages()
+    }
+
+    /// Closes the mm early: every later [`alloc`](Self::alloc) that would need the list fails, and
+    /// pages go home as soon as their fragments have. Closing twice is harmless.
+    pub fn close(&self) {
+        self.head().close();
+    }
+
+    /// Retires a fragment that [`Frag::into_raw`](crate::Frag::into_raw) let go.
+    ///
+    /// # Panics
+    /// When `frag` is not the start of a used fragment of this mm; nothing has changed then. A
+    /// fragment that was freed and has been handed out again cannot be told from one that was not.
+    ///
+    /// # Safety
+    /// The caller owns the fragment, no reader finds it any more, and its bytes are initialised:
+    /// the next owner may read them. (A value with padding leaves uninitialised bytes; copy it
+    /// bytewise.)
+    pub unsafe fn retire_raw(&self, frag: NonNull<u8>) {
+        let pieces = self.head().locate(frag);
+        // SAFETY: passed on to the caller.
+        unsafe { free::retire::<FRAGS, SIZE, E>(pieces) };
+    }
+
+    /// The word of the page in which `addr` lies, for debugging; `None` if none of the source's
+    /// pages does. It may be out of date by the time it is returned.
+    #[must_use]
+    pub fn page_word(&self, addr: NonNull<u8>) -> Option<Word<FRAGS>> {
+        let page = self.head().source.desc(addr)?;
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        Some(Word::from_bits(word.load(Ordering::Relaxed)))
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Mm<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        self.close();
+        // SAFETY: this was the handle's pin.
+        unsafe { MmHead::unpin(self.head, Pin::Handle) };
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Mm<FRAGS, SIZE, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mm({FRAGS} x {SIZE} bytes, {} pages)", self.pages())
+    }
+}

@@ -1,0 +1,259 @@
+//! Taking a fragment: from the first listed page without the lock, else with it, else from a fresh
+//! page.
+
+use core::{mem, ptr::NonNull};
+
+use super::{
+    free,
+    head::{MmHead, Pin},
+    misuse::bad_link,
+};
+use crate::{
+    embed::{AllocError, Embed, Hooks, PageSource, Rcu},
+    page::{PageDesc, Pieces, mask::Mask, word::Word},
+    sync::{AtomicU64, Ordering},
+};
+
+/// A fragment, by its page and its index there.
+pub(crate) type Taken = (NonNull<PageDesc>, usize);
+
+/// Changes the word in the taker's favour; gives what stands there instead if it has changed.
+///
+/// Acquire pairs with the Release of whoever freed the fragment: its last user's accesses happen
+/// before ours.
+#[inline]
+fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(), u64> {
+    word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
+}
+
+/// What the list gave.
+enum Locked {
+    Taken(NonNull<PageDesc>, Mask),
+    Empty,
+    Closed,
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// Takes one fragment.
+    ///
+    /// # Errors
+    /// [`AllocError`] when the source has no page, the hooks refuse it, or the mm is closed.
+    ///
+    /// # Safety
+    /// The caller has a pin, and `head` is the pointer that the head may be disposed of through.
+    #[inline]
+    pub(crate) unsafe fn take(head: NonNull<Self>) -> Result<Taken, AllocError> {
+        // SAFETY: the caller's pin keeps the head.
+        let this = unsafe { head.as_ref() };
+        match this.take_first() {
+            Some(taken) => Ok(taken),
+            // SAFETY: passed on to the caller.
+            None => unsafe { Self::take_one_slowly(head) },
+        }
+    }
+
+    /// Takes one fragment under the lock, the host too when nothing else is left, or of a fresh
+    /// page.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    #[cold]
+    unsafe fn take_one_slowly(head: NonNull<Self>) -> Result<Taken, AllocError> {
+        let one = |listed: Word<FRAGS>| match listed.take() {
+            Some((taken, index)) => Some((taken, Mask::single(index))),
+            None => listed.take_all(),
+        };
+        // SAFETY: passed on to the caller.
+        let fresh = |head| unsafe { Self::take_fresh(head) };
+        // SAFETY: as above.
+        let (page, mask) = unsafe { Self::take_slowly(head, one, fresh) }?;
+        Ok((page, mask.lowest().unwrap_or(0)))
+    }
+
+    /// Takes all that is free on the list's first page, or else all of a fresh page.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    pub(crate) unsafe fn take_page(
+        head: NonNull<Self>,
+    ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
+        let whole = |head| {
+            // SAFETY: passed on to the caller.
+            unsafe { Self::fetch(head) }.map(|(page, _)| (page, Word::<FRAGS>::ALL))
+        };
+        // SAFETY: as above.
+        unsafe { Self::take_slowly(head, Word::take_all, whole) }
+    }
+
+    /// Under the lock, or else from a fresh page.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    unsafe fn take_slowly(
+        head: NonNull<Self>,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+        fresh: impl FnOnce(NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError>,
+    ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
+        // SAFETY: the caller's pin keeps the head.
+        let this = unsafe { head.as_ref() };
+        match this.take_locked(take) {
+            Locked::Taken(page, mask) => return Ok((page, mask)),
+            Locked::Empty => {}
+            Locked::Closed => return Err(AllocError),
+        }
+        fresh(head).or_else(|error| match this.take_locked(take) {
+            // Something has come back while the source was asked.
+            Locked::Taken(page, mask) => Ok((page, mask)),
+            Locked::Empty | Locked::Closed => Err(error),
+        })
+    }
+
+    /// The lock-free way: one compare-and-swap on the first page's word.
+    ///
+    /// `None` when there is no first page, or nothing but its host, or it has just left the list.
+    /// The section keeps the page this mm's, whatever becomes of it: a page is released only after
+    /// a grace period that began after it left the list.
+    #[inline]
+    fn take_first(&self) -> Option<Taken> {
+        let _section = self.rcu.read();
+        let page = self.list().first()?;
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let (taken, index) = Word::<FRAGS>::from_bits(now).take()?;
+            match claim(word, now, taken) {
+                Ok(()) => return Some((page, index)),
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// The way under the lock, from the first page of the list anew: the page that was looked at
+    /// without it may be another mm's by now. `take` answers with a listed word's successor and what
+    /// is taken by it.
+    fn take_locked(&self, take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>) -> Locked {
+        self.lock();
+        // SAFETY: under the lock.
+        let open = unsafe { self.is_open() };
+        let found = match self.list().first() {
+            _ if !open => Locked::Closed,
+            None => Locked::Empty,
+            // SAFETY: under the lock, the list's first page.
+            Some(page) => match unsafe { self.take_listed(page, take) } {
+                Some(mask) => Locked::Taken(page, mask),
+                None => {
+                    // SAFETY: ours; the caller's handle is the pin.
+                    unsafe { Self::unlock(self.into()) };
+                    bad_link::<FRAGS, E::Source>(&self.source, page);
+                }
+            },
+        };
+        // SAFETY: as above.
+        unsafe { Self::unlock(self.into()) };
+        found
+    }
+
+    /// Takes from a page that is on the list; `None` when the list is broken.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and the page is on the list.
+    unsafe fn take_listed(
+        &self,
+        page: NonNull<PageDesc>,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+    ) -> Option<Mask> {
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let listed = Word::<FRAGS>::from_bits(now);
+            let (taken, mask) = take(listed)?;
+            let last = !taken.is_listed();
+            if last {
+                // SAFETY: the page is on the list.
+                unsafe { self.list().check(&self.source, page, listed) }.ok()?;
+            }
+            match claim(word, now, taken) {
+                Ok(()) => {
+                    if last {
+                        // The word goes first here: had it been unlinked before, a fragment freed
+                        // meanwhile would leave a listed page off the list. The host is ours from
+                        // the change on, so the node is safe, and the page with it.
+                        // SAFETY: checked above, and nobody but us has got the host.
+                        unsafe { self.list().unlink(&self.source, page, listed) };
+                    }
+                    return Some(mask);
+                }
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// Fetches a page and gives all but one of its fragments back, which lists it.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    unsafe fn take_fresh(head: NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
+        // SAFETY: passed on to the caller.
+        let (page, addr) = unsafe { Self::fetch(head) }?;
+        let first = Mask::single(0);
+        let mask = Word::<FRAGS>::ALL - first;
+        // SAFETY: all fragments are ours, unseen, and one stays ours.
+        unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
+        Ok((page, first))
+    }
+
+    /// Fetches a page whose fragments are all used, by the caller.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    unsafe fn fetch(head: NonNull<Self>) -> Result<(NonNull<PageDesc>, NonNull<u8>), AllocError> {
+        // SAFETY: the caller's pin keeps the head.
+        let this = unsafe { head.as_ref() };
+        let fetched = Fetched::from(this)?;
+        let page = fetched.page;
+        // SAFETY: just fetched.
+        let addr = unsafe { this.source.addr(page) };
+        this.hooks.page_in(addr)?;
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: nobody else knows the page yet.
+        unsafe { desc.set_mm(head.as_ptr().cast()) };
+        // Relaxed: others get to the page through the list or through a fragment, and both ways
+        // are ordered.
+        desc.word.store(Word::<FRAGS>::fresh().bits(), Ordering::Relaxed);
+        mem::forget(fetched);
+        Ok((page, addr))
+    }
+}
+
+/// A page on its way into an mm, with its pin; dropped, also by a panic in the hook, both go back.
+struct Fetched<'m, const FRAGS: usize, const SIZE: usize, E: Embed> {
+    head: &'m MmHead<FRAGS, SIZE, E>,
+    page: NonNull<PageDesc>,
+}
+
+impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetched<'m, FRAGS, SIZE, E> {
+    fn from(head: &'m MmHead<FRAGS, SIZE, E>) -> Result<Self, AllocError> {
+        let page = head.source.get()?;
+        if let Err(error) = head.pin(Pin::Page) {
+            // SAFETY: nobody has seen it.
+            unsafe { head.source.put(page) };
+            return Err(error);
+        }
+        Ok(Self { head, page })
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetched<'_, FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        // SAFETY: nobody has seen it.
+        unsafe { self.head.source.put(self.page) };
+        // SAFETY: this was the page's pin, and not the last one: whoever takes has a handle.
+        unsafe { MmHead::unpin(self.head.into(), Pin::Page) };
+    }
+}

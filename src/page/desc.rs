@@ -1,0 +1,117 @@
+//! The page descriptor: the page word, one RCU head and the owner.
+
+use core::{fmt, mem::offset_of, ptr, ptr::NonNull};
+
+use crate::{
+    rcu_head::RcuHead,
+    sync::{AtomicU64, MODEL, OrderedPtr, Ordering, const_new},
+};
+
+/// The crate's part of a page, outside the page: 32 bytes on 64-bit machines.
+///
+/// Descriptors are made by a [`PageSource`](crate::PageSource), lie outside the pages and are
+/// type-stable: once made, the memory stays a descriptor as long as the source lives (like Linux's
+/// `struct page`). All-zero bytes are a valid descriptor, so fresh zeroed memory needs no loop.
+///
+/// # Invariants
+/// - `word` is zero while the page is at its source, on its way to an mm or on its way back;
+///   otherwise it is a legal [`Word`](crate::word::Word) of its mm's geometry.
+/// - While the word has a fragment pending or DRAIN set, `rcu` is queued, or somebody (who made it
+///   so, or the callback) is about to queue it or to end that state.
+/// - `mm` is written only between `get` and the word's becoming live, and points to the mm's head
+///   until the page is put back: the page pins it. While the page is at its source the field is the
+///   source's, which may keep the link of a free list there; what it leaves in it has no meaning
+///   to whoever takes the page out.
+#[repr(C)]
+pub struct PageDesc {
+    pub(crate) word: AtomicU64,
+    rcu: RcuHead,
+    mm: OrderedPtr,
+}
+
+const _: () = assert!(MODEL || size_of::<usize>() != 8 || size_of::<PageDesc>() == 32);
+
+// SAFETY: `word` is atomic, `rcu` belongs to whoever the word says, and `mm` is written by a page's
+// only owner before anybody else can find the page.
+unsafe impl Send for PageDesc {}
+// SAFETY: as above.
+unsafe impl Sync for PageDesc {}
+
+impl PageDesc {
+    const_new! {
+        /// The descriptor of a page that is at its source.
+        pub fn new() -> Self {
+            Self { word: AtomicU64::new(0), rcu: RcuHead::new(), mm: OrderedPtr::null() }
+        }
+    }
+
+    /// The head to queue for this page.
+    ///
+    /// # Safety
+    /// `page` is a descriptor of a live source.
+    #[inline]
+    pub(crate) unsafe fn head(page: NonNull<Self>) -> NonNull<RcuHead> {
+        // SAFETY: the offset lies inside the descriptor.
+        unsafe { page.byte_add(offset_of!(Self, rcu)).cast() }
+    }
+
+    /// The page whose head this is.
+    ///
+    /// # Safety
+    /// `head` came from [`head`](Self::head).
+    #[inline]
+    pub(crate) unsafe fn of_head(head: NonNull<RcuHead>) -> NonNull<Self> {
+        // SAFETY: the way back from `head`.
+        unsafe { head.byte_sub(offset_of!(Self, rcu)).cast() }
+    }
+
+    /// The head of the mm that owns the page, if the page is out of its source and something that the
+    /// caller owns (a fragment, the call in flight, an mm's lock) keeps it there. Otherwise anything.
+    #[inline]
+    pub(crate) fn mm(&self) -> *const () {
+        self.mm.get()
+    }
+
+    /// Makes `mm` the owner.
+    ///
+    /// # Safety
+    /// The caller just took the page out of its source, and nobody else knows it.
+    #[inline]
+    pub(crate) unsafe fn set_mm(&self, mm: *const ()) {
+        self.mm.set(mm.cast_mut());
+    }
+}
+
+impl fmt::Debug for PageDesc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PageDesc({:#018x})", self.word.load(Ordering::Relaxed))
+    }
+}
+
+/// The source's use of the field `mm`.
+impl PageDesc {
+    /// The link that [`set_link`](Self::set_link) left here.
+    ///
+    /// # Safety
+    /// The caller is the page's source, which has the page at home, lets nobody else at the field
+    /// meanwhile, and has called `set_link` since the page came home.
+    #[must_use]
+    pub unsafe fn link(&self) -> Option<NonNull<Self>> {
+        NonNull::new(self.mm.get().cast())
+    }
+
+    /// Leaves a link here, so that a source can chain its free pages without memory of its own.
+    ///
+    /// # Safety
+    /// The caller is the page's source, which has the page at home and lets nobody else at the field
+    /// meanwhile.
+    pub unsafe fn set_link(&self, link: Option<NonNull<Self>>) {
+        self.mm.set(link.map_or(ptr::null_mut(), |page| page.as_ptr().cast()));
+    }
+}
+
+impl Default for PageDesc {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,169 @@
+//! How it works: the words, the page word, the rules, the orderings, and when the lock is taken.
+//!
+//! This chapter is for whoever reads or changes the crate, puts it into a kernel, or wants to know why
+//! it may be trusted. Each rule has a model that fails without it (`results/verification.md` in the
+//! repository).
+//!
+//! # Words
+//! - **page**: a naturally aligned block of `FRAGS * SIZE` bytes from the source.
+//! - **fragment**: one of its equal parts. All of a page's bytes are handed out; there are no
+//!   headers.
+//! - **descriptor** ([`PageDesc`]): 32 bytes per page, outside the page: the page word, one
+//!   [`RcuHead`], the owning mm. Its memory stays a descriptor as long as the source lives.
+//! - **mm**: one pool of pages, as one address space has. Mms share the source and the RCU, nothing
+//!   else.
+//! - **partial list**: the mm's doubly linked list of pages that have something free.
+//! - **host**: the free fragment of a listed page in which the list node lies.
+//! - **grace period**: after it, every read-side section that had begun before it has ended.
+//!
+//! # The page word
+//! The 64-bit [`Word`](crate::word::Word) is the whole truth about a page: three masks of free, pending
+//! and next-in-line fragments, and the flags. Its transitions are pure functions that also say what
+//! is to be done outside the word. They take masks, so a batch costs one compare-and-swap per page.
+//!
+//! | transition | word | outside the word |
+//! | --- | --- | --- |
+//! | take | F -> U, never the host; or under the lock all that is left | unlink |
+//! | retire | U -> P if P is empty, else U -> X; never the lock | call RCU if P was empty |
+//! | give back | U -> F | link if F was empty; drain if all is free |
+//! | callback | P -> F, X -> P | link, drain or release; call RCU again if P is not empty |
+//! | drain | all free, and the mm does not [keep](crate::Mm::keeping) it: off the list for good | unlink, then call RCU; its callback releases the page |
+//! | close | LISTED cleared on every page | unlink; drain what is all free |
+//!
+//! # The rules
+//! Each is there because somebody got it wrong before, or because a model fails without it.
+//! 1. *A transition that changes LISTED is made under the mm's lock, its link or unlink in the same
+//!    hold; every other needs no lock.* So "put on the list" and "take off" cannot be carried out
+//!    in the wrong order. Who needs the lock starts over from the head of the list: the page seen
+//!    before it may be another mm's by now.
+//! 2. *The host is the last fragment of a listed page to be taken, and stays the host while the
+//!    page is listed.* Its node is wiped before the fragment is handed out.
+//! 3. *One RCU head per page, at most one call in flight.*
+//! 4. *What is retired during a grace period waits for the next one* (X). With a single pending
+//!    mask the callback would also free what was retired after its grace period began: the sketch
+//!    of 2 June 2023 had this fault.
+//! 5. *Nothing is written into a retired fragment before its grace period is over*: readers may
+//!    still walk it. A patch for s390 of 5 June 2023 put its list node there and passed its tests.
+//! 6. *A page leaves the list first and is drained after; it is released only after a whole grace
+//!    period that began after it left.* So a taker may look at the first page without the lock,
+//!    inside a read-side section: whatever it sees there is still this mm's page. When the last
+//!    free fragment is taken and when a page drains, the word is changed first, since the change
+//!    may not come off; the fragment in hand, or the drain's call, keeps the page until it is
+//!    unlinked. When an mm closes, the page is unlinked first: once LISTED is clear, others can
+//!    bring it to its release without the lock.
+//! 7. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for
+//!    each retired fragment and never for one that was given back.
+//! 8. *A page is released by exactly one thread, which touches neither page nor descriptor
+//!    afterwards*, and nobody else has list work left on it then.
+//! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page fetched or put.*
+//!    (The source is asked there which page an address lies in, and where a page begins.) The
+//!    crate's own sections never run callbacks, nor are pages fetched or put inside one.
+//! 10. *Freeing never allocates and never fails.*
+//! 11. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a
+//!     closed mm are changed without the lock, since the change may let the head go.
+//! 12. *No grace period is skipped when an mm closes* with fragments that were never used beside
+//!     others that wait (Linux commit fda4d71651f7): who looked just before the close may still be
+//!     looking.
+//! 13. *A bug that memory safety rests on is a panic* that names page, fragment and word, before
+//!     anything has changed, where the word can show it: a double free, a pointer that is no
+//!     fragment, another mm's fragment, an overwritten list node. [What is found](#what-is-found)
+//!     has the limits.
+//! 14. *Listed means usable*: no page stands on the list from which nothing can be taken.
+//! 15. *A callback never waits.* It tries the lock, and if somebody holds it comes again after
+//!     another grace period, with the word unchanged; `reclaim` is not run twice.
+//! 16. *A queued head can be run by any thread*, for everybody's fragments on its page wait for it.
+//! 17. *Whoever queues a head has acquired the page's word*: the call comes after all that others
+//!     did to make it necessary, be it unpublishing what they retired into X, unlinking the page,
+//!     or reading this very head in the last callback.
+//! 18. *What a handle holds is used to everybody else.* What it has sent for is its callback's
+//!     until that says that the grace period is over; what it gathers meanwhile waits for the next
+//!     call, as X does on a page. If the handle is flushed or dropped first, it is the callback
+//!     that gives back what was sent, and one of the two, never both, ends what they share: the
+//!     handle's part ([`LocalPart`]), with the RCU head and the fragments in it.
+//!
+//! # Orderings
+//! Each happens-before edge has one carrier; everything else is Relaxed.
+//!
+//! | edge | carrier |
+//! | --- | --- |
+//! | a fragment's last use, or its hook, before its reuse | Release of the free's or callback's compare-and-swap; Acquire of the take's |
+//! | all that others did to the word before a call (uses of the page, unpublishing, unlinking, the last callback's reading of the head) before that call | Release of every change of the word; Acquire fence before every call (read-modify-writes in between keep the release sequence) |
+//! | descriptor and first word before a page is found | Release and Acquire of the list's first-page pointer |
+//! | what is written before publishing | Release of the slot's swap; Acquire of its load |
+//! | retire before the callback, sections before the callback | the RCU implementation ([`Rcu`]) |
+//! | list nodes | the lock |
+//! | readers and hook of what a handle retired, before its reuse | Release of the callback's exchange of the part's state; Acquire of the handle's load |
+//! | all that a handle did before its callback ends the part | Release of the drop's exchange of the state; Acquire of the callback's |
+//! | all use of an mm's head before its end | Release and Acquire of the pin count |
+//!
+//! # When the lock is taken
+//! - *take*: for the last free fragment of a page, when the first page has just left the list, and
+//!   when nothing is listed: to make sure of it, to list a fresh page, and to look again if there is
+//!   none.
+//! - *give back, end of a grace period*: when a page goes on the list because something on it is
+//!   free again, and when it leaves it because all is. A callback only tries, and if somebody has
+//!   the lock it comes again after another grace period; what waits in X on its page waits along.
+//!   In a batch ([`Frag::give_back_all`]) 16 pages share one hold of the lock.
+//! - *a handle*: to claim a page, and where it lets go of what it holds, as above; never in its
+//!   retire, which at most tries the lock.
+//! - *close*: for every page. *shrink*: for every 16 pages.
+//!
+//! Retiring, reading and publishing never take it. So a thread that stops for ever while it holds an
+//! mm's lock stops those who need that mm's list, and nobody else: not what is retired, not readers,
+//! no other mm, no callback. One that stops between its change of a word and the call that this asks
+//! for keeps what waits on that page from coming back, and nothing else; one that stops with a handle
+//! keeps what the handle holds; and one that stops in a section holds up grace periods, as under any
+//! RCU. What one holds up that stops inside a callback, or where callbacks are queued, is the RCU's
+//! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms, or those
+//! of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
+//! that `get` and `put` wait for, and callbacks with them.) This is what *lock-free* means here, and
+//! no more. On recorded page-table traces the lock is taken 158 to 298 times in 1000 operations without
+//! handles, and 116 to 298 times with one for each processor (`results/replay.md` in the repository).
+//!
+//! # What is found
+//! The word tells used fragments from others, and nothing else; a descriptor tells its mm. So these are
+//! panics, in the call that does it, with nothing changed:
+//! - a second free of a fragment that has not been handed out since, by whichever of
+//!   [`Frag`](crate::Frag), [`Slot`](crate::Slot) and [`Mm`](crate::Mm);
+//! - a pointer into no page of the source, or into the middle of a fragment; a fragment of another mm;
+//! - a page that is to leave the list when its neighbours do not point at it.
+//!
+//! And these are found later or not at all:
+//! - *Through a handle*: what a [`Local`] holds is used as far as the word goes. A second
+//!   [`Local::retire_raw`](crate::Local::retire_raw) of a fragment that the handle still holds is not
+//!   noticed, and the handle hands the fragment out twice. It is a panic only when both have gone to
+//!   the page's word without a user in between, as in a flush.
+//! - *In a callback*: a callback cannot unwind, so what is found there (an overwritten list node, or a
+//!   double free that a handle left behind) ends the process.
+//! - A stale free of a fragment that was handed out again frees it under its new owner's hands.
+//!
+//! # For embedders
+//! - Hardware walkers: retire a table only after the TLB and paging-structure-cache flush that
+//!   covers it.
+//! - A table that a walker may have seen is retired, never given back.
+//! - `retire` is one compare-and-swap and at most one RCU call: it can be used in interrupts if the
+//!   RCU's call can, but not where portable-atomic falls back to locks (no 64-bit atomics).
+//! - The fragments of a page share whatever is per page, such as a split page-table lock or
+//!   accounting.
+//! - [`Hooks::page_out`] runs in a callback, after the mm's owner may have gone.
+//! - Teardown counts pages ([`Mm::pages`], or the source's own count): `barrier` does not mean that
+//!   all are home, because callbacks call again.
+//! - After `fork` in user space a child may only `exec`.
+//! - A handle ([`Local`]) for each processor: nothing in it asks which thread it is, so it is enough
+//!   that nobody else comes to that processor's handle while it is used: preemption is off, and
+//!   interrupts do not use it (or they are off, too). Its `retire` is then as fit for that as the
+//!   RCU's call; its `alloc` fetches a page when the mm has none, so where the source may sleep,
+//!   make sure of a page before, or take one without the handle. Of a processor that goes offline
+//!   any other can flush the handle. Handles that lie side by side are for the embedder to pad.
+//!
+//! [`PageDesc`]: crate::PageDesc
+//! [`RcuHead`]: crate::RcuHead
+//! [`Rcu`]: crate::Rcu
+//! [`Local`]: crate::Local
+//! [`LocalPart`]: crate::LocalPart
+//! [`Domain`]: crate::Domain
+//! [`Region`]: crate::Region
+//! [`Hooks::reclaim`]: crate::Hooks::reclaim
+//! [`Hooks::page_out`]: crate::Hooks::page_out
+//! [`Frag::give_back_all`]: crate::Frag::give_back_all
+//! [`Mm::pages`]: crate::Mm::pages

@@ -1,6 +1,9 @@
 //! The built-in RCU domain, with threads of the operating system. Nothing here depends on time.
 
-use core::{mem::offset_of, ptr::NonNull};
+use core::{
+    mem::offset_of,
+    ptr::{self, NonNull},
+};
 use std::{
     cell::{Cell, RefCell},
     sync::{
@@ -693,51 +696,70 @@ fn the_global_domain_is_one() {
     }
 }
 
-/// Readers chase a pointer that writers swap, and never see a value after its callback has spoilt
-/// it.
+/// Readers chase a pointer that writers swap, and what they have found is not reclaimed before they
+/// leave, however often it was replaced and callbacks ran meanwhile.
 #[test]
 fn readers_never_see_reclaimed_values() {
-    use std::sync::atomic::AtomicPtr;
+    use std::sync::atomic::{AtomicPtr, AtomicUsize};
 
+    /// One that is reclaimed is marked and not freed: whoever looks too late finds the mark.
     #[repr(C)]
     struct Value {
         head: RcuHead,
-        alive: AtomicBool,
+        reclaimed: AtomicBool,
     }
-    unsafe extern "C" fn free(head: NonNull<RcuHead>) {
-        // SAFETY: the value was unlinked, and its grace period is over.
-        let value = unsafe { Box::from_raw(head.cast::<Value>().as_ptr()) };
-        value.alive.store(false, Ordering::Relaxed);
-    }
-    fn value() -> *mut Value {
-        Box::into_raw(Box::new(Value { head: RcuHead::new(), alive: AtomicBool::new(true) }))
+    unsafe extern "C" fn reclaim(head: NonNull<RcuHead>) {
+        // SAFETY: the values outlive the domain.
+        let value = unsafe { head.cast::<Value>().as_ref() };
+        value.reclaimed.store(true, Ordering::Relaxed);
     }
 
-    let rounds = if cfg!(miri) { 50 } else { 100_000 };
+    // The readers take turns: one of them comes while the other is still there, and stays while what it
+    // has found is replaced, and for a grace period that does not wait for it.
+    const READERS: usize = 2;
+    const REPLACED: usize = 4;
+    let rounds = if cfg!(miri) { 10 } else { 1000 };
+    let value = || Value { head: RcuHead::new(), reclaimed: AtomicBool::new(false) };
+    let values: Vec<_> = (0..=REPLACED * rounds).map(|_| value()).collect();
     let domain = OwnedDomain::new();
-    let slot = AtomicPtr::new(value());
+    let slot = AtomicPtr::new(ptr::from_ref(&values[0]).cast_mut());
+    let [entered, done, early] = [(), (), ()].map(|()| AtomicUsize::new(0));
+    let wait = |count: &AtomicUsize, goal: usize| {
+        while count.load(Ordering::Acquire) < goal {
+            thread::yield_now();
+        }
+    };
     thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                for _ in 0..rounds {
+        for reader in 0..READERS {
+            let (domain, slot) = (&domain, &slot);
+            let (entered, done, early) = (&entered, &done, &early);
+            scope.spawn(move || {
+                for round in (reader..rounds).step_by(READERS) {
+                    wait(done, round);
                     let _guard = domain.read();
-                    // SAFETY: the section keeps what is found in the slot.
+                    // SAFETY: the values outlive the threads.
                     let found = unsafe { &*slot.load(Ordering::Acquire) };
-                    assert!(found.alive.load(Ordering::Relaxed));
-                }
-            });
-            scope.spawn(|| {
-                for _ in 0..rounds {
-                    let old = slot.swap(value(), Ordering::AcqRel);
-                    let old = NonNull::new(old).unwrap();
-                    // SAFETY: only this thread took the value out.
-                    unsafe { domain.call(old.cast(), free) };
-                    drop(domain.read());
+                    entered.store(round + 1, Ordering::Release);
+                    wait(done, (round + READERS).min(rounds));
+                    let reclaimed = found.reclaimed.load(Ordering::Relaxed);
+                    early.fetch_add(usize::from(reclaimed), Ordering::Relaxed);
                 }
             });
         }
+        for (round, new) in values[1..].chunks(REPLACED).enumerate() {
+            wait(&entered, round + 1);
+            for new in new {
+                let old = slot.swap(ptr::from_ref(new).cast_mut(), Ordering::AcqRel);
+                // SAFETY: the value was just taken out, and is put in only once.
+                unsafe { domain.call(NonNull::new(old).unwrap().cast(), reclaim) };
+                domain.poll();
+                domain.poll();
+            }
+            done.store(round + 1, Ordering::Release);
+        }
     });
-    let last = NonNull::new(slot.into_inner()).unwrap();
-    // SAFETY: nobody else has it.
-    unsafe { domain.call(last.cast(), free) };
+    assert_eq!(early.into_inner(), 0, "of {rounds} values were reclaimed under a reader");
+    domain.barrier();
+    let reclaimed = values.iter().filter(|value| value.reclaimed.load(Ordering::Relaxed)).count();
+    assert_eq!(reclaimed, REPLACED * rounds);
 }

@@ -216,3 +216,39 @@ fn an_overwritten_list_node() {
         bench.expect_home();
     }
 }
+
+/// Two nodes of different mms that somebody made point at each other: the neighbour's owner tells, and
+/// neither node is written to.
+#[test]
+fn a_list_node_that_leads_to_another_mm() {
+    let bench = Four::new(2);
+    let other = Mm::<4, 1024, common::ByHand<4096>>::new_in(
+        bench.rcu,
+        bench.region.clone(),
+        bench.book.clone(),
+    );
+    // On either page fragment 0 is used, 1 too, and 3 is the host.
+    let [ours, theirs] = [bench.mm(), &other].map(|mm| [mm.alloc().unwrap(), mm.alloc().unwrap()]);
+    // SAFETY: the host is in the page, behind fragment 0.
+    let [our_host, their_host] =
+        [&ours, &theirs].map(|frags| unsafe { frags[0].as_ptr().add(3072) });
+    // SAFETY: not kept, which is the point; the memory is there.
+    let our_node = unsafe { our_host.cast::<[usize; 2]>().as_mut() };
+    // SAFETY: as above.
+    let their_node = unsafe { their_host.cast::<[usize; 2]>().as_mut() };
+    let right = (*our_node, *their_node);
+    our_node[1] = their_host.addr().get();
+    their_node[0] = our_host.addr().get();
+    let forged = *their_node;
+    let [last, first] = ours;
+    first.give_back();
+    let addr = last.as_ptr();
+    let text = panic_of(|| last.give_back());
+    assert!(text.starts_with("ptfrag: list corruption: page"), "{text}");
+    assert_eq!(*their_node, forged);
+    (*our_node, *their_node) = right;
+    // SAFETY: the panic left the fragment used, and its token is gone.
+    drop(unsafe { bench.mm().from_raw(addr) });
+    drop((theirs, other));
+    bench.expect_home();
+}

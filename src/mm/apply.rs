@@ -31,6 +31,7 @@ pub(crate) enum Wait {
 ///
 /// # Safety
 /// The page is out and stays out until the transition is made.
+#[inline(always)] // It has two callers, each of which is a function of its own.
 pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
     page: NonNull<PageDesc>,
     wait: Wait,
@@ -99,6 +100,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ///
     /// # Safety
     /// The caller holds the lock, and the page is this mm's until the transition is made.
+    #[inline]
     pub(crate) unsafe fn apply_locked<M>(
         &self,
         page: NonNull<PageDesc>,

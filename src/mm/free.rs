@@ -75,7 +75,6 @@ pub(crate) unsafe fn give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(
 ///
 /// # Safety
 /// As for [`give_back`].
-#[inline]
 pub(crate) unsafe fn try_give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(
     pieces: Pieces,
     wait: Wait,

@@ -70,13 +70,13 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
     pub(crate) unsafe fn push(&self, source: &S, page: NonNull<PageDesc>, word: Word<N>) {
         // SAFETY: the page belongs to this source, and LISTED words name a host.
         let host = unsafe { host_of(source, page, word) };
-        // SAFETY: descriptors are type-stable.
-        let owner = unsafe { page.as_ref() }.mm();
-        // Relaxed: `first` changes only under the lock, which the caller holds.
-        let second = NonNull::new(self.first.load(Ordering::Relaxed));
-        let second = second.and_then(|second| {
+        // Relaxed: `first`, and LISTED and HOST of a page that is on the list, change only under the
+        // lock, which the caller holds.
+        let second = NonNull::new(self.first.load(Ordering::Relaxed)).map(|second| {
+            // SAFETY: descriptors are type-stable.
+            let word = unsafe { second.as_ref() }.word.load(Ordering::Relaxed);
             // SAFETY: the first page of the list is listed, so its word names its host.
-            unsafe { host_of_listed::<N, S>(source, second, owner) }
+            unsafe { host_of::<N, S>(source, second, Word::from_bits(word)) }
         });
         let next = second.map_or(self.end(), NonNull::as_ptr);
         // SAFETY: the host is free memory of ours under the lock.
@@ -106,11 +106,22 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         let owner = unsafe { page.as_ref() }.mm();
         let points_back = |link: *mut u8, back: usize| -> Result<bool, BadLink> {
             let Some(link) = self.neighbour(link)? else { return Ok(false) };
-            let neighbour = source.desc(link).ok_or(BadLink)?;
+            let page = source.desc(link).ok_or(BadLink)?;
             // SAFETY: a source's descriptors may be looked at whenever it lives.
-            let its_host = unsafe { host_of_listed::<N, S>(source, neighbour, owner) };
-            // SAFETY: evaluated only when `link` is the host of a listed page.
-            if its_host == Some(link) && unsafe { read(link) }[back] == host.as_ptr() {
+            let desc = unsafe { page.as_ref() };
+            // LISTED and HOST of our own pages change only under the lock. An overwritten link can lead
+            // to a page of another mm, which may have more fragments, and has its nodes under another
+            // lock. Acquire pairs with the Release of the change that listed it, so that its owner is
+            // seen with it.
+            let word = Word::<N>::from_bits(desc.word.load(Ordering::Acquire));
+            if desc.mm() != owner {
+                return Err(BadLink);
+            }
+            // Pages are aligned to their size.
+            let inside = link.addr().get() % S::PAGE_SIZE;
+            let is_host = word.host().is_some_and(|host| inside == host * (S::PAGE_SIZE / N));
+            // SAFETY: evaluated only when `link` is the host of a page that this mm lists.
+            if is_host && unsafe { read(link) }[back] == host.as_ptr() {
                 Ok(true)
             } else {
                 Err(BadLink)
@@ -188,28 +199,6 @@ unsafe fn host_of<const N: usize, S: PageSource>(
     let offset = word.host().unwrap_or(0) * (S::PAGE_SIZE / N);
     // SAFETY: HOST is below `N`, so the offset lies in the page.
     unsafe { addr.add(offset) }
-}
-
-/// The address of a page's host, if it is on the list of the mm with this head.
-///
-/// # Safety
-/// `page` is a descriptor of `source`, and the caller holds that mm's lock.
-unsafe fn host_of_listed<const N: usize, S: PageSource>(
-    source: &S,
-    page: NonNull<PageDesc>,
-    owner: *const (),
-) -> Option<NonNull<u8>> {
-    // SAFETY: descriptors are type-stable.
-    let desc = unsafe { page.as_ref() };
-    // LISTED and HOST of this mm's pages change only under the lock. An overwritten link can lead to a
-    // page of another mm, which may have more fragments and has its nodes under another lock. Acquire
-    // pairs with the Release of the change that listed it, so that its owner is seen with it.
-    let word = Word::<N>::from_bits(desc.word.load(Ordering::Acquire));
-    if !word.is_listed() || desc.mm() != owner {
-        return None;
-    }
-    // SAFETY: the word is listed, and of this mm's geometry.
-    Some(unsafe { host_of(source, page, word) })
 }
 
 /// Reads a node.

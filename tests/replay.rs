@@ -241,6 +241,15 @@ fn the_projects_own_traces() {
     );
 }
 
+/// As in the published package.
+#[test]
+fn traces_that_are_not_there() {
+    let output = Folder::new().program().output().unwrap();
+    let said = text(&output.stderr);
+    assert!(said.contains("come with the repository") && said.lines().count() == 1, "{said}");
+    assert_eq!((output.stdout.len(), output.status.code()), (0, Some(1)));
+}
+
 #[test]
 fn figures_of_recorded_traces() {
     let folder = Folder::new();

@@ -102,9 +102,16 @@ fn load(args: &Args) -> Result<Vec<Trace>, Failure> {
     Ok(traces)
 }
 
-/// The traces that ship with the project.
+/// The traces that come with the repository, and not with the published package.
 fn shipped() -> Result<Vec<PathBuf>, Failure> {
     let folder = project().join("traces");
+    if !folder.is_dir() {
+        return Err(Failure::Run(format!(
+            "{}: there is no such folder: the recorded traces come with the repository and not with \
+             the published package. Put them there, or name traces on the command line",
+            folder.display()
+        )));
+    }
     let unreadable = |e| Failure::Run(format!("{}: {e}", folder.display()));
     let mut paths = Vec::new();
     for entry in fs::read_dir(&folder).map_err(unreadable)? {

@@ -2,15 +2,15 @@
 
 use ptfrag_benches::{
     allocator::Sharing,
-    who::{Geometry, Who},
+    who::Geometry,
     work::{Order, latency::Latencies},
 };
 
 use crate::{
     callgrind::{CELLS, Instructions},
+    everything::Everything,
     matrix::{ORDERS, Samples},
-    report::Everything,
-    row::{Malloc, Row},
+    row::Row,
     series::{LATENCY, Series},
     stats::{ratio, summary},
     tables::{at, digits, find, order_name, spread, table, threads_name},
@@ -28,21 +28,12 @@ const TWO: (usize, Sharing) = (2, Sharing::OneMm);
 /// The whole table.
 pub(crate) fn glance(all: &Everything) -> String {
     let mut rows = Vec::new();
-    let mut against_peers = |ours, geometry, threads| {
-        rows.extend(against_peers(&all.pairs, ours, geometry, threads));
-    };
     for geometry in [Geometry::G16x256, Geometry::G2x2048] {
-        for ours in [Row::OURS, Row::SECTION] {
-            against_peers(ours, geometry, ONE);
-            against_peers(ours, geometry, TWO);
+        for (ours, threads) in [(Row::OURS, ONE), (Row::OURS, TWO), (Row::SECTION, TWO)] {
+            rows.extend(against_peers(&all.pairs, ours, geometry, threads));
         }
     }
-    rows.extend(against_one_thread(&all.pairs));
     rows.extend(crossing(&all.cross));
-    rows.extend(against(&all.pairs, Who::Powerpc, Geometry::G16x256, TWO));
-    rows.extend(against(&all.pairs, Who::Powerpc, Geometry::G2x2048, TWO));
-    rows.extend(against(&all.pairs, Who::S390, Geometry::G2x2048, TWO));
-    rows.extend(against(&all.pairs, Who::Floor, Geometry::G16x256, ONE));
     rows.extend(rare_retirements(&all.latencies));
     rows.extend(instructions(&all.instructions));
     let header = ["what", "ptfrag", "beside", "its figure", "ratio"];
@@ -82,7 +73,7 @@ fn pair_name(
     format!("{pair}, {geometry}, {}, {order}, ns", threads_name(threads.0, threads.1))
 }
 
-/// A line for each order but for the single block's, which has none.
+/// A line for each order, with 64 blocks held.
 fn each_order<'a>(
     all: &'a [Samples],
     ours: Row,
@@ -90,7 +81,7 @@ fn each_order<'a>(
     threads: (usize, Sharing),
     beside: impl Fn((Order, usize)) -> Option<Figures> + 'a,
 ) -> impl Iterator<Item = Vec<String>> + 'a {
-    ORDERS.into_iter().filter(|&(_, live)| live > 1).filter_map(move |order| {
+    ORDERS.into_iter().filter(|&(_, live)| live == 64).filter_map(move |order| {
         let figures = find(all, ours, geometry, order, threads)?;
         line(pair_name(ours, geometry, order, threads), &figures.ns, beside(order)?)
     })
@@ -106,27 +97,6 @@ fn against_peers(
         least(peers(geometry).filter_map(|row| {
             Some((row.to_string(), find(all, row, geometry, order, threads)?.ns.clone()))
         }))
-    })
-}
-
-/// What a second thread costs.
-fn against_one_thread(all: &[Samples]) -> impl Iterator<Item = Vec<String>> + '_ {
-    let geometry = Geometry::G16x256;
-    each_order(all, Row::OURS, geometry, TWO, move |order| {
-        let alone = find(all, Row::OURS, geometry, order, ONE)?;
-        Some(("itself, 1 thread".to_owned(), alone.ns.clone()))
-    })
-}
-
-fn against(
-    all: &[Samples],
-    who: Who,
-    geometry: Geometry,
-    threads: (usize, Sharing),
-) -> impl Iterator<Item = Vec<String>> + '_ {
-    each_order(all, Row::OURS, geometry, threads, move |order| {
-        let row = Row { who, malloc: Malloc::Glibc };
-        Some((row.to_string(), find(all, row, geometry, order, threads)?.ns.clone()))
     })
 }
 

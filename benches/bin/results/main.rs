@@ -4,6 +4,7 @@
 //! whatever else happens on the machine falls on all of them alike.
 
 mod callgrind;
+mod everything;
 mod glance;
 mod machine;
 mod matrix;
@@ -20,7 +21,7 @@ use std::{error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 
-use crate::{machine::Machine, report::Everything, runner::Runner};
+use crate::{everything::Everything, machine::Machine, runner::Runner};
 
 /// Measures ptfrag and its peers, and writes tables, plots and raw figures.
 ///

@@ -1,40 +1,34 @@
-//! Everything that was measured, and the files that it goes into.
+//! The files that everything goes into.
 
 use std::{error::Error, fs, path::Path};
 
 use clap::ValueEnum;
-use ptfrag_benches::work::{burst::Returned, latency::Latencies, stalled::Course};
+use ptfrag_benches::work::{latency::Latencies, stalled::Course};
 use serde::Serialize;
 
 use crate::{
-    callgrind::{Instructions, Sources},
+    everything::Everything,
     glance::glance,
     machine::Machine,
-    matrix::Samples,
     plots,
-    profile::{Counted, PartSamples},
     row::Row,
-    series::{STALL_RATE, Series},
+    series::STALL_RATE,
     stats::{Summary, summary},
     tables::{self, at, by_geometry, digits, quantile, spread, table},
 };
 
-/// All figures of a run.
-pub(crate) struct Everything {
-    pub(crate) quick: bool,
-    pub(crate) machine: Machine,
-    pub(crate) notes: Vec<String>,
-    pub(crate) pairs: Vec<Samples>,
-    pub(crate) sharing: Vec<Samples>,
-    pub(crate) parts: Vec<PartSamples>,
-    pub(crate) counts: Vec<Counted>,
-    pub(crate) cross: Vec<Series<f64>>,
-    pub(crate) bursts: Vec<Series<Returned>>,
-    pub(crate) latencies: Vec<Series<Latencies>>,
-    pub(crate) stalls: Vec<Series<Course>>,
-    pub(crate) instructions: Vec<Instructions>,
-    pub(crate) sources: Vec<Sources>,
-}
+/// The pages, by name.
+const PAGES: [(&str, &str); 9] = [
+    ("README", include_str!("pages/README.md")),
+    ("method", include_str!("pages/method.md")),
+    ("pairs", include_str!("pages/pairs.md")),
+    ("crossing", include_str!("pages/crossing.md")),
+    ("bursts", include_str!("pages/bursts.md")),
+    ("stalled-reader", include_str!("pages/stalled-reader.md")),
+    ("latencies", include_str!("pages/latencies.md")),
+    ("instructions", include_str!("pages/instructions.md")),
+    ("profile", include_str!("pages/profile.md")),
+];
 
 /// One file of raw figures.
 #[derive(Serialize)]
@@ -57,8 +51,10 @@ impl Everything {
         plots::threads(&out.join("pairs-by-threads.svg"), &self.pairs)?;
         plots::stalled(&out.join("stalled-reader.svg"), &self.stalls)?;
         plots::latencies(&out.join("latencies.svg"), &self.latencies)?;
-        fs::write(out.join("README.md"), self.readme())?;
-        fs::write(out.join("profile.md"), self.profile())?;
+        let fill = self.fill();
+        for (name, template) in PAGES {
+            fs::write(out.join(name).with_extension("md"), filled(template, &fill))?;
+        }
         Ok(())
     }
 
@@ -69,13 +65,17 @@ impl Everything {
         Ok(fs::write(out.join(name).with_extension("json"), text)?)
     }
 
-    fn readme(&self) -> String {
-        let fill = [
-            ("quick", self.warning()),
-            ("machine", self.machine()),
+    /// What stands in the pages in the place of `{{names}}`.
+    fn fill(&self) -> Vec<(&'static str, String)> {
+        let [ours, section] =
+            [Row::OURS, Row::SECTION].map(|row| tables::standing(&self.pairs, row));
+        vec![
+            ("machine", self.warning() + &self.machine()),
             ("glance", glance(self)),
-            ("standing", tables::standing(&self.pairs, Row::OURS)),
-            ("standing-in-sections", tables::standing(&self.pairs, Row::SECTION)),
+            ("won", ours.won),
+            ("won-in-sections", section.won),
+            ("standing", ours.table),
+            ("standing-in-sections", section.table),
             ("pairs", tables::pairs(&self.pairs)),
             ("crossing", by_geometry("ns per block", &self.cross, |&ns| ns)),
             ("bursts", self.bursts()),
@@ -83,20 +83,11 @@ impl Everything {
             ("rate", STALL_RATE.to_string()),
             ("latencies", self.latencies()),
             ("instructions", tables::instructions(&self.instructions)),
-        ];
-        filled(include_str!("readme.md"), &fill)
-    }
-
-    fn profile(&self) -> String {
-        let fill = [
-            ("quick", self.warning()),
-            ("machine", self.machine()),
             ("sharing", tables::sharing(&self.sharing)),
             ("parts", self.parts()),
             ("counts", self.counts()),
             ("sources", tables::sources(&self.sources)),
-        ];
-        filled(include_str!("profile.md"), &fill)
+        ]
     }
 
     fn warning(&self) -> String {

@@ -82,7 +82,7 @@ pub(crate) fn find(
 }
 
 /// The fastest peer in each cell against ours.
-pub(crate) fn standing(all: &[Samples], row_of_ours: Row) -> String {
+pub(crate) fn standing(all: &[Samples], row_of_ours: Row) -> Standing {
     let mut rows = Vec::new();
     let (mut won, mut cells) = (0, 0);
     for geometry in Geometry::ALL {
@@ -120,10 +120,16 @@ pub(crate) fn standing(all: &[Samples], row_of_ours: Row) -> String {
     let orders = ORDERS.map(|(order, live)| order_name(order, live));
     let mut header = vec!["blocks", "threads"];
     header.extend(orders.iter().map(String::as_str));
-    format!(
-        "{row_of_ours} is cheaper than every peer in {won} of {cells} cells (bold).\n\n{}",
-        table(&header, rows)
-    )
+    let won =
+        format!("`{row_of_ours}` is cheaper than every peer in {won} of {cells} cells of pairs.");
+    Standing { won, table: table(&header, rows) }
+}
+
+/// How ptfrag stands beside its peers.
+pub(crate) struct Standing {
+    /// In how many cells it is ahead.
+    pub(crate) won: String,
+    pub(crate) table: String,
 }
 
 /// All figures of the pair workload.

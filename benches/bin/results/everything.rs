@@ -1,0 +1,28 @@
+//! Everything that was measured.
+
+use ptfrag_benches::work::{burst::Returned, latency::Latencies, stalled::Course};
+
+use crate::{
+    callgrind::{Instructions, Sources},
+    machine::Machine,
+    matrix::Samples,
+    profile::{Counted, PartSamples},
+    series::Series,
+};
+
+/// All figures of a run.
+pub(crate) struct Everything {
+    pub(crate) quick: bool,
+    pub(crate) machine: Machine,
+    pub(crate) notes: Vec<String>,
+    pub(crate) pairs: Vec<Samples>,
+    pub(crate) sharing: Vec<Samples>,
+    pub(crate) parts: Vec<PartSamples>,
+    pub(crate) counts: Vec<Counted>,
+    pub(crate) cross: Vec<Series<f64>>,
+    pub(crate) bursts: Vec<Series<Returned>>,
+    pub(crate) latencies: Vec<Series<Latencies>>,
+    pub(crate) stalls: Vec<Series<Course>>,
+    pub(crate) instructions: Vec<Instructions>,
+    pub(crate) sources: Vec<Sources>,
+}

@@ -47,6 +47,16 @@ pub unsafe trait PageSource: Send + Sync + 'static {
     /// [`AllocError`] when there is none.
     fn get(&self) -> Result<NonNull<PageDesc>, AllocError>;
 
+    /// Whether all bytes of a page are known to be zero. Asked once, between `get` and the first
+    /// access. [`Hooks::page_in_zeroed`](crate::Hooks::page_in_zeroed) relies on it.
+    ///
+    /// # Safety
+    /// `page` came from `get` of this source, nobody has written to it since, and nobody else has it.
+    unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
+        let _ = page;
+        false
+    }
+
     /// Takes a page back.
     ///
     /// # Safety

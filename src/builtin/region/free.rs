@@ -53,13 +53,14 @@ impl Stack {
 /// What a region's lock protects.
 ///
 /// # Invariants
-/// - The pages below `fresh` are out, on one of the stacks, or in the hands of a `put`; those from
-///   `fresh` to `grown` are accessible and were never out.
-/// - `out` counts the pages below `fresh` that are on no stack.
+/// - The pages below `fresh` are out, on one of the stacks, or in the hands of a `put` that gives their
+///   memory back; those from `fresh` to `grown` are accessible and were never out.
 #[derive(Default)]
 pub(super) struct Free {
     /// Pages that still have their memory.
     pub(super) warm: Stack,
+    /// Pages that still have their memory, and wait to give it back together.
+    pub(super) excess: Stack,
     /// Pages whose memory the system has back; they are accessible and read as zeroes.
     pub(super) cold: Stack,
     /// The number of the first page that was never out.

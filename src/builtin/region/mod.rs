@@ -8,7 +8,7 @@ mod free;
 mod growth;
 mod map;
 
-use core::{fmt, ptr::NonNull};
+use core::{fmt, mem, ptr::NonNull};
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,7 +17,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 
 use self::{
-    free::Free,
+    free::{Free, Stack},
     growth::Growth,
     map::{Map, system_page, too_large},
 };
@@ -31,6 +31,9 @@ use crate::{
 /// need not be on 32-bit machines.
 const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros();
 
+/// The most pages that give their memory back together.
+const TOGETHER: usize = 64;
+
 /// A page source over `mmap`: up to a fixed number of pages of `PAGE` bytes.
 ///
 /// Creating one reserves address space and no memory. Pages become accessible as they are asked
@@ -39,8 +42,9 @@ const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros
 ///
 /// Pages that come back are handed out again, the last one first. Up to a limit, set by
 /// [`with_keep`](Self::with_keep), free pages keep their memory and contents ("warm"). Those past
-/// the limit give their memory back to the system (`madvise` with `MADV_DONTNEED`) and come out
-/// zeroed, after all warm ones. Three kinds of pages cannot give memory back and stay warm whatever
+/// the limit give their memory back to the system (`madvise` with `MADV_DONTNEED`), when there is an
+/// eighth of the limit of them, or 64: neighbours in one call. Then they come out zeroed, after all warm
+/// ones. Three kinds of pages cannot give memory back and stay warm whatever
 /// the limit: those smaller than the system's page, those of locked memory (`mlockall`), and all
 /// pages on systems other than Linux. Descriptors stay until the region goes.
 ///
@@ -159,10 +163,11 @@ impl<const PAGE: usize> Region<PAGE> {
         self.0.free().taken
     }
 
-    /// Free pages that keep their memory.
+    /// Free pages that have their memory, those included that are going to give it back.
     #[must_use]
     pub fn pages_warm(&self) -> usize {
-        self.0.free().warm.len()
+        let free = self.0.free();
+        free.warm.len() + free.excess.len()
     }
 
     /// Pages made accessible so far, out or not: what the system has promised memory for. It rises
@@ -194,10 +199,50 @@ impl Inner {
         (page.addr().get() - self.descs.base().addr().get()) >> DESC_SHIFT
     }
 
+    /// So many pages give their memory back together: an eighth of those that keep it, at most.
+    fn together(&self) -> usize {
+        (self.keep / 8).clamp(1, TOGETHER)
+    }
+
+    /// Gives the memory of pages back to the system, a run of neighbours at a time. They are on no stack
+    /// of the region's any more, so that it is done without the lock.
+    fn discard<const PAGE: usize>(&self, mut excess: Stack) {
+        let mut numbers = [0; TOGETHER];
+        let mut count = 0;
+        // SAFETY: the region lives, and nobody else has the stack.
+        while let Some(page) = unsafe { excess.pop() } {
+            numbers[count] = self.number(page);
+            count += 1;
+        }
+        let numbers = &mut numbers[..count];
+        numbers.sort_unstable();
+        for run in numbers.chunk_by(|one, next| one + 1 == *next) {
+            let start = run[0] * PAGE;
+            // SAFETY: these pages are at home, and nobody else can find them.
+            let discarded = unsafe { self.pages.discard(start..start + run.len() * PAGE) };
+            let mut free = self.free();
+            for &number in run {
+                // SAFETY: it is the number of a page.
+                let page = unsafe { self.nth(number) };
+                let stack = match discarded {
+                    Ok(()) => &mut free.cold,
+                    Err(_) => &mut free.warm,
+                };
+                // SAFETY: the page is on no stack, and this is the lock.
+                unsafe { stack.push(page) };
+            }
+        }
+    }
+
     /// Takes an accessible page, if one is free.
     fn take(&self, free: &mut Free) -> Option<NonNull<PageDesc>> {
         // SAFETY: this is the source, and `free` is behind its lock.
         let mut page = unsafe { free.warm.pop() };
+        if page.is_none() {
+            // SAFETY: as above.
+            page = unsafe { free.excess.pop() };
+        }
+        let zeroed = page.is_none();
         if page.is_none() {
             // SAFETY: as above.
             page = unsafe { free.cold.pop() };
@@ -207,11 +252,15 @@ impl Inner {
             page = Some(unsafe { self.nth(free.fresh) });
             free.fresh += 1;
         }
-        if page.is_some() {
-            free.out += 1;
-            free.taken += 1;
-        }
-        page
+        let page = page?;
+        free.out += 1;
+        free.taken += 1;
+        // What a page that is not warm holds comes from the system: it links to itself.
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: the page is on no stack any more, and nobody else has it.
+        unsafe { desc.set_link(zeroed.then_some(page)) };
+        Some(page)
     }
 }
 
@@ -244,33 +293,29 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         inner.take(&mut free).ok_or(AllocError)
     }
 
+    unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: `take` set the link, and nobody else has the page.
+        unsafe { desc.link() == Some(page) }
+    }
+
     unsafe fn put(&self, page: NonNull<PageDesc>) {
         let inner = &*self.0;
         debug_assert!(inner.number(page) < inner.capacity, "the page is not from this region");
         // SAFETY: a descriptor stays one as long as its source lives.
         let desc = unsafe { page.as_ref() };
         debug_assert_eq!(desc.word.load(Ordering::Relaxed), 0, "the page is still somebody's");
-        {
-            let mut free = inner.free();
-            if free.warm.len() < inner.keep {
-                free.out -= 1;
-                // SAFETY: the page has just come back, and this is the lock.
-                unsafe { free.warm.push(page) };
-                return;
-            }
-        }
-        // The page is on no stack yet, so the system can be called without the lock.
-        let start = inner.number(page) << Self::PAGE_SHIFT;
-        // SAFETY: the caller is through with the page, and nobody else can find it.
-        let discarded = unsafe { inner.pages.discard(start..start + PAGE) };
         let mut free = inner.free();
         free.out -= 1;
-        let stack = match discarded {
-            Ok(()) => &mut free.cold,
-            Err(_) => &mut free.warm,
-        };
-        // SAFETY: as above.
+        let stack = if free.warm.len() < inner.keep { &mut free.warm } else { &mut free.excess };
+        // SAFETY: the page has just come back, and this is the lock.
         unsafe { stack.push(page) };
+        if free.excess.len() == inner.together() {
+            let excess = mem::take(&mut free.excess);
+            drop(free);
+            inner.discard::<PAGE>(excess);
+        }
     }
 
     #[inline]
@@ -299,7 +344,7 @@ impl<const PAGE: usize> fmt::Debug for Region<PAGE> {
         // Formatting is foreign code, and may wait: not under the lock.
         let (grown, out, warm, cold, taken) = {
             let free = self.0.free();
-            (free.grown, free.out, free.warm.len(), free.cold.len(), free.taken)
+            (free.grown, free.out, free.warm.len() + free.excess.len(), free.cold.len(), free.taken)
         };
         f.debug_struct("Region")
             .field("page_size", &PAGE)

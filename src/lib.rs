@@ -28,7 +28,7 @@
 //! | [`Local`] | a thread's or a processor's handle of an mm | threads that allocate and retire much |
 //! | [`Frag`] | a fragment that nobody else has | owners: they write it, then show it, retire it or give it back |
 //! | [`Slot`] | a pointer to what readers see | data structures whose pointers are slots; others use [`Frag::into_raw`] |
-//! | [`Std`] | the built-in parts: [`Domain`], [`Region`], [`SpinLock`] | programs in user space |
+//! | [`Std`] | the built-in parts: [`Domain`], [`Region`], [`SpinLock`]; as hooks [`Zeroed`] | programs in user space |
 //! | [`Embed`] | one's own parts: [`Rcu`], [`PageSource`], [`RawLock`], [`Hooks`] | kernels, and programs that have an RCU already |
 //!
 //! # What it costs
@@ -39,7 +39,7 @@
 //! | [`Frag::give_back`], drop | one compare-and-swap | if the page had nothing free, or is all free now |
 //! | [`Slot::load`] | one load, and [`Rcu::covers`]; the caller has a read-side section open | never |
 //! | [`Slot::publish`], [`Slot::clear`] | one swap, and the retirement | never |
-//! | [`Local::alloc`], [`Local::retire`] | a few loads and stores of the thread's own; at times what the handle owes | where it claims a page; `retire` at most tries |
+//! | [`Local::alloc`], [`Local::retire`], [`Local::give_back`] | a few loads and stores of the thread's own; at times what the handle owes | where it claims a page; `retire` at most tries |
 //! | the end of a grace period | one compare-and-swap per page | only tried; if it is held, again after another grace period |
 //!
 //! A section of [`Domain`] is two stores and a full fence. What is retired comes back after one or two

@@ -52,7 +52,8 @@
 //!    unlinked. When an mm closes, the page is unlinked first: once LISTED is clear, others can
 //!    bring it to its release without the lock.
 //! 7. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for
-//!    each retired fragment and never for one that was given back.
+//!    each retired fragment and never for one that was given back. That has a hook of its own, which
+//!    runs when the word has shown that the fragment is used.
 //! 8. *A page is released by exactly one thread, which touches neither page nor descriptor
 //!    afterwards*, and nobody else has list work left on it then.
 //! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page fetched or put.*
@@ -79,7 +80,17 @@
 //!     until that says that the grace period is over; what it gathers meanwhile waits for the next
 //!     call, as X does on a page. If the handle is flushed or dropped first, it is the callback
 //!     that gives back what was sent, and one of the two, never both, ends what they share: the
-//!     handle's part ([`LocalPart`]), with the RCU head and the fragments in it.
+//!     handle's part ([`LocalPart`]), with the RCU head and the fragments in it. Nothing is put in front
+//!     of what a flushed handle has sent: those places are skipped with all that is before them.
+//! 19. *An empty page stays on the list only with a place of its own*, of as many as the mm keeps. The
+//!     place is reserved before the word is changed, and given up before it if the change turns out
+//!     otherwise, since the head may be gone after it; who takes from an empty page gives its place up.
+//!     So there are never more empty pages than places, and at times a place too many.
+//! 20. *One thread at a time fetches a page for an mm*, from before the source is asked until the page is
+//!     listed, and others that find nothing listed wait for it, but not for ever: it may have been
+//!     stopped.
+//! 21. *A page that was looked at in an earlier hold of the lock may be another mm's*: its word and then
+//!     its owner are asked again before a walk along the list goes on behind it.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -106,7 +117,7 @@
 //!   In a batch ([`Frag::give_back_all`]) 16 pages share one hold of the lock.
 //! - *a handle*: to claim a page, and where it lets go of what it holds, as above; never in its
 //!   retire, which at most tries the lock.
-//! - *close*: for every page. *shrink*: for every 16 pages.
+//! - *close*: for every page. *shrink*: for every 16 pages that go, or 64 that it looks at.
 //!
 //! Retiring, reading and publishing never take it. So a thread that stops for ever while it holds an
 //! mm's lock stops those who need that mm's list, and nobody else: not what is retired, not readers,
@@ -129,10 +140,11 @@
 //! - a page that is to leave the list when its neighbours do not point at it.
 //!
 //! And these are found later or not at all:
-//! - *Through a handle*: what a [`Local`] holds is used as far as the word goes. A second
-//!   [`Local::retire_raw`](crate::Local::retire_raw) of a fragment that the handle still holds is not
-//!   noticed, and the handle hands the fragment out twice. It is a panic only when both have gone to
-//!   the page's word without a user in between, as in a flush.
+//! - *Through a handle*: what a [`Local`] holds is used as far as the word goes. Builds with debug
+//!   assertions look through the handle at each retirement and give-back, and panic over what it holds
+//!   already. In others a second [`Local::retire_raw`](crate::Local::retire_raw) of such a fragment is not
+//!   noticed, and the handle hands the fragment out twice; it is a panic only when both have gone to the
+//!   page's word without a user in between, as in a flush.
 //! - *In a callback*: a callback cannot unwind, so what is found there (an overwritten list node, or a
 //!   double free that a handle left behind) ends the process.
 //! - A stale free of a fragment that was handed out again frees it under its new owner's hands.

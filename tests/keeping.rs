@@ -78,3 +78,56 @@ fn close() {
     common::Piece::retire_all(late);
     bench.expect_home();
 }
+
+/// What is kept are empty pages, however many others are in use: nothing bounces at the bound.
+#[test]
+fn empty_ones_are_kept_beside_pages_in_use() {
+    let bench = keeping(2);
+    let in_use = bench.take(40);
+    let pages_in = || bench.book.0.pages_in.load(std::sync::atomic::Ordering::SeqCst);
+    for _ in 0..100 {
+        drop(bench.take(1));
+    }
+    assert_eq!(pages_in(), 11);
+    // Two are kept, and a third is not.
+    for _ in 0..10 {
+        drop(bench.take(12));
+        bench.rcu.run_down();
+        assert_eq!(bench.mm().pages(), 12);
+    }
+    assert_eq!(bench.mm().shrink(), 2);
+    drop(in_use);
+    bench.rcu.run_down();
+    assert_eq!(bench.mm().shrink(), 2);
+    bench.expect_home();
+}
+
+/// However a page that is kept is filled and emptied, its place is given up once: with any number of
+/// rounds the mm keeps as many as it should.
+#[test]
+fn places_do_not_get_lost() {
+    let bench = keeping(3);
+    for round in 0..200 {
+        let mut frags = bench.take(16 + round % 5);
+        let mut local = bench.mm().local();
+        frags.extend((0..round % 7).map(|_| local.alloc().unwrap()));
+        let retired = frags.split_off(frags.len() / 2);
+        if round % 3 == 0 {
+            common::Piece::retire_all(retired);
+            common::Piece::give_back_all(frags);
+        } else {
+            retired.into_iter().for_each(|frag| local.retire(frag));
+            frags.into_iter().for_each(drop);
+        }
+        drop(local);
+        if round % 11 == 0 {
+            assert!(bench.mm().shrink() <= 3);
+        }
+        bench.rcu.run_down();
+        assert!(bench.mm().pages() <= 3, "{} pages in round {round}", bench.mm().pages());
+    }
+    drop(bench.take(12));
+    bench.rcu.run_down();
+    assert_eq!((bench.mm().pages(), bench.mm().shrink()), (3, 3));
+    bench.expect_home();
+}

@@ -252,3 +252,45 @@ fn a_list_node_that_leads_to_another_mm() {
     drop((theirs, other));
     bench.expect_home();
 }
+
+/// What a handle holds is used as far as the word goes; builds with debug assertions look into the handle.
+#[cfg(debug_assertions)]
+#[test]
+fn a_second_free_through_a_handle() {
+    type Way = fn(&mut ptfrag::Local<4, 1024, common::ByHand<4096>>, NonNull<u8>, &Four);
+    let retire: Way = |local, frag, _| {
+        // SAFETY: not kept, which is the point.
+        unsafe { local.retire_raw(frag) };
+    };
+    let give_back: Way = |local, frag, bench| {
+        // SAFETY: as above.
+        local.give_back(unsafe { bench.mm().from_raw(frag) });
+    };
+    // What becomes of the first free before the second one: gathered, in the stock, or sent for.
+    for (first, calls, periods) in
+        [(retire, 0, 0), (retire, 16, 0), (retire, 16, 1), (give_back, 0, 0)]
+    {
+        for second in [retire, give_back] {
+            let bench = Four::new(20);
+            let mut local = bench.mm().local();
+            let frags: Vec<_> = (0..40).map(|_| local.alloc().unwrap().into_raw()).collect();
+            first(&mut local, frags[0], &bench);
+            for &frag in &frags[1..=calls] {
+                retire(&mut local, frag, &bench);
+            }
+            (0..periods).for_each(|_| assert_ne!(bench.rcu.grace_period(), 0));
+            let text = panic_of(|| second(&mut local, frags[0], &bench));
+            let expect = format!(
+                "ptfrag: double free: fragment {} of page {} is held by this handle",
+                frags[0].addr().get() % 4096 / 1024,
+                page_of(frags[0])
+            );
+            assert_eq!(text, expect);
+            for &frag in &frags[1 + calls..] {
+                retire(&mut local, frag, &bench);
+            }
+            drop(local);
+            bench.expect_home();
+        }
+    }
+}

@@ -9,9 +9,10 @@ mod parts;
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod region;
 mod spin;
+mod zeroed;
 
 #[cfg(feature = "std")]
 pub use self::domain::{Domain, Guard, OwnedDomain, Section};
-pub use self::spin::SpinLock;
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 pub use self::{parts::Std, region::Region};
+pub use self::{spin::SpinLock, zeroed::Zeroed};

@@ -14,6 +14,13 @@ use super::AllocError;
 /// `reclaim` or `page_out`, which run inside RCU callbacks, ends the process. The same goes for the
 /// drop of the hooks, which comes with the end of the mm's head, possibly in a callback.
 pub trait Hooks: Send + Sync + 'static {
+    /// What the two words that held a list node are set to before the fragment can be handed out:
+    /// zeros, unless an empty entry looks different (as s390's page-table entries do).
+    const EMPTY_NODE: [usize; 2] = [0; 2];
+
+    /// Whether [`give_back`](Self::give_back) is called.
+    const GIVES_BACK: bool = false;
+
     /// A page has come from its source and nobody else has seen it (Linux: a page-table
     /// constructor). `page` is its first byte; all of it may be written, and is left initialised.
     ///
@@ -24,10 +31,27 @@ pub trait Hooks: Send + Sync + 'static {
         Ok(())
     }
 
+    /// In the place of [`page_in`](Self::page_in), for a page of which the source
+    /// [knows](crate::PageSource::is_zeroed) that it is all zero.
+    ///
+    /// # Errors
+    /// As for [`page_in`](Self::page_in), which it calls.
+    fn page_in_zeroed(&self, page: NonNull<u8>) -> Result<(), AllocError> {
+        self.page_in(page)
+    }
+
     /// A page is about to go back to its source (the destructor). Its mm may have been dropped
     /// long ago. `page` is its first byte; all of it may be written, and is left initialised.
     fn page_out(&self, page: NonNull<u8>) {
         let _ = page;
+    }
+
+    /// A fragment is given back that no reader has seen: called by whoever gives it back, exactly once
+    /// and before it can be handed out again, if [`GIVES_BACK`](Self::GIVES_BACK) says so; not for what a
+    /// handle has claimed and never handed out. The fragment's bytes are as its last user left them, and
+    /// are left initialised by the hook. A panic leaks the fragment.
+    fn give_back(&self, frag: NonNull<u8>) {
+        let _ = frag;
     }
 
     /// The grace period of a retired fragment is over: called exactly once for each retired

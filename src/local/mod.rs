@@ -7,11 +7,14 @@
 //! the same fragments out again. So in the steady state neither the page words, nor the list and its
 //! lock, nor the source are touched, and the order of the frees does not matter.
 
+mod held;
 mod open;
 mod part;
+mod pointer;
 mod refill;
 mod ring;
 mod turn;
+mod unseen;
 
 use core::{fmt, mem::MaybeUninit, ptr::NonNull};
 
@@ -53,7 +56,8 @@ struct Claim {
 /// # What it holds
 /// - At most one page's free fragments, claimed and not handed out yet.
 /// - At most [`HOLDS`](Self::HOLDS) retired ones, which wait to be enough for a call, or for the
-///   grace period of the one that is in flight, or are ready to be handed out again. What the thread
+///   grace period of the one that is in flight, or are ready to be handed out again, as those are that
+///   were [given back](Self::give_back). What the thread
 ///   retires far beyond what it lately handed out is retired without the handle, and what does not
 ///   fit as well.
 ///
@@ -116,7 +120,7 @@ pub struct Local<const FRAGS: usize, const SIZE: usize, E: Embed> {
     sent: u32,
     /// Fragments that came from pages, less those that went back unused.
     claimed: u32,
-    /// Fragments that were retired without the ring.
+    /// Fragments that came back past the ring's end: retired without it, or unseen.
     bare: u32,
     /// Fragments that were handed out before the last call.
     handed: u32,
@@ -218,7 +222,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
 
     #[inline]
     fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
-        if !frag.is_of(self.head) || self.end == self.due {
+        if !frag.as_frag().is_of(self.head) || self.end == self.due {
             return self.keep_slowly(frag);
         }
         // SAFETY: the ring is not full, since `due` comes first.
@@ -229,7 +233,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     #[cold]
     #[inline(never)]
     fn keep_slowly(&mut self, frag: Shown<FRAGS, SIZE, E>) {
-        if !frag.is_of(self.head) || !self.turn() {
+        if !frag.as_frag().is_of(self.head) || !self.turn() {
             return drop(frag);
         }
         // SAFETY: the turn has made room, or seen that there is some.
@@ -240,8 +244,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// The ring is not full.
     #[inline]
     unsafe fn gather(&mut self, frag: Shown<FRAGS, SIZE, E>) {
+        let frag = frag.keep();
+        self.refuse_held(&frag);
         // SAFETY: the place at the end is the handle's, and empty.
-        unsafe { self.part().ring.put(self.end, frag.keep()) };
+        unsafe { self.part().ring.put(self.end, frag) };
         self.end = self.end.wrapping_add(1);
     }
 
@@ -249,9 +255,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     ///
     /// # Panics
     /// As [`Mm::retire_raw`](crate::Mm::retire_raw), but for this: while the handle holds the fragment
-    /// a second retirement of it is not noticed, and it is handed out twice. If the handle is flushed
-    /// or dropped before that, the second one is a panic there, or where it has waited for a call
-    /// ends the process in the callback.
+    /// a second retirement of it is noticed only in builds with debug assertions. In others it is
+    /// handed out twice; or if the handle is flushed or dropped before that, the second one is a panic
+    /// there, or where it has waited for a call ends the process in the callback.
     ///
     /// # Safety
     /// As for [`Mm::retire_raw`](crate::Mm::retire_raw).
@@ -302,7 +308,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Local<FRAGS, SIZE
                 SENT | LEFT => return,
                 OVER => {
                     self.ready = self.sent;
-                    self.give_back_ready();
+                    self.give_back_ready(self.ready.wrapping_sub(self.first));
                 }
                 _ => {}
             }

@@ -7,11 +7,11 @@
 
 use core::{
     fmt,
-    mem::ManuallyDrop,
+    mem::{ManuallyDrop, MaybeUninit},
     ptr::{self, NonNull},
 };
 
-use super::ring::Ring;
+use super::{Local, ring::Ring};
 use crate::{
     embed::{Embed, Hooks, Rcu},
     mm::{
@@ -59,6 +59,8 @@ pub struct LocalPart<const FRAGS: usize, const SIZE: usize, E: Embed> {
     pub(super) head: NonNull<MmHead<FRAGS, SIZE, E>>,
     dispose: unsafe fn(NonNull<Self>),
     pub(super) ring: Ring<FRAGS, SIZE, E>,
+    /// The handle, when it was put away.
+    pub(super) away: UnsafeCell<MaybeUninit<Local<FRAGS, SIZE, E>>>,
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for LocalPart<FRAGS, SIZE, E> {
@@ -80,6 +82,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> LocalPart<FRAGS, SIZE, E> 
             head,
             dispose,
             ring: Ring::new(),
+            away: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The fragments that a handle holds, in the order in which it got them back.
 
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::{
+    mem::{ManuallyDrop, MaybeUninit},
+    ptr::NonNull,
+};
 
 use crate::{
     embed::Embed,
@@ -35,6 +38,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Ring<FRAGS, SIZE, E> {
         let frag = MaybeUninit::new(ManuallyDrop::into_inner(frag));
         // SAFETY: passed on to the caller.
         self.place(at).with_mut(|place| unsafe { place.write(frag) });
+    }
+
+    /// The address of the fragment that is there.
+    ///
+    /// # Safety
+    /// The place holds a fragment, and nobody writes to it meanwhile.
+    pub(super) unsafe fn address(&self, at: u32) -> NonNull<u8> {
+        self.place(at).with(|place| {
+            // SAFETY: passed on to the caller.
+            let frag = unsafe { &*place.cast::<Frag<FRAGS, SIZE, E>>() };
+            frag.as_ptr()
+        })
     }
 
     /// Takes out what is there.

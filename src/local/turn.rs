@@ -130,21 +130,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         }
     }
 
-    /// Gives back all that is ready. A place counts as empty before its fragment is touched, so that
-    /// a panic over a caller's bug leaves the handle as it says it is.
-    pub(super) fn give_back_ready(&mut self) {
-        Frag::give_back_all(core::iter::from_fn(|| {
-            if self.first == self.ready {
-                return None;
-            }
-            let at = self.first;
-            self.first = at.wrapping_add(1);
-            self.claimed = self.claimed.wrapping_sub(1);
-            // SAFETY: a ready place holds a fragment of the handle's.
-            Some(unsafe { self.part().ring.take(at) })
-        }));
-    }
-
     /// Retires without the handle what is in the places from `to` on; counted as above. There is no
     /// call in flight for them.
     pub(super) fn retire_back_to(&mut self, to: u32) {

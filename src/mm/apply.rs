@@ -39,18 +39,24 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
 ) -> Result<Option<Step<FRAGS>>, (M, u64)> {
     // SAFETY: descriptors are type-stable.
     let word = unsafe { &page.as_ref().word };
-    let mut lists = Lists::Partial;
+    // Whether the mm lists pages no more, and whether a place for an empty page is ours.
+    let (mut closed, mut reserved) = (false, false);
     let mut now = word.load(Ordering::Relaxed);
     loop {
         let step = |lists| transition(Word::from_bits(now), lists).map_err(|misuse| (misuse, now));
-        let mut step_now = step(lists)?;
+        let mut step_now = step(if closed { Lists::Nothing } else { Lists::Partial })?;
         // SAFETY: the page, which the transition has not been made for, pins its mm's head.
         let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
         // SAFETY: as above.
         let head = unsafe { pinned.as_ref() };
-        if step_now.empties() && lists == Lists::Partial && head.keeps_empty() {
-            lists = Lists::Empty;
-            step_now = step(lists)?;
+        if step_now.empties() && !closed && (reserved || head.reserve_empty()) {
+            reserved = true;
+            step_now = step(Lists::Empty)?;
+        }
+        // Before the change, which may let the head go.
+        if reserved && !step_now.keeps_empty() {
+            head.unreserve_empty();
+            reserved = false;
         }
         if step_now.list == ListOp::Keep {
             match install(word, now, step_now) {
@@ -62,14 +68,26 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
         match wait {
             Wait::ForLock => head.lock(),
             Wait::Never if head.try_lock() => {}
-            Wait::Never | Wait::NotAtAll => return Ok(None),
+            Wait::Never | Wait::NotAtAll => {
+                if reserved {
+                    head.unreserve_empty();
+                }
+                return Ok(None);
+            }
         }
         // SAFETY: under the lock.
-        if unsafe { !head.is_open() } {
-            lists = Lists::Nothing;
-        }
+        closed = unsafe { !head.is_open() };
+        let lists = match (closed, reserved) {
+            (true, _) => Lists::Nothing,
+            (false, true) => Lists::Empty,
+            (false, false) => Lists::Partial,
+        };
         // SAFETY: under the lock.
         let done = unsafe { head.apply_locked(page, |word| transition(word, lists)) };
+        if reserved && !matches!(done, Ok(Some(step)) if step.keeps_empty()) {
+            head.unreserve_empty();
+            reserved = false;
+        }
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
         // nothing was changed, or the page drains and is still ours: then the page is the pin.
         unsafe { MmHead::unlock(pinned) };
@@ -126,7 +144,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                     // The word goes first, as in a take of the last fragment; DRAIN keeps the page
                     // until its call is queued.
                     // SAFETY: checked above; a draining page's host is nobody's.
-                    unsafe { self.list().unlink(&self.source, page, Word::from_bits(now)) };
+                    unsafe { self.unlink(page, Word::from_bits(now)) };
                 }
                 return Ok(Some(step));
             };

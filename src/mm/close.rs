@@ -58,7 +58,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         // release without the lock, and it must not happen under our hands. The change below
         // releases the unlinking, and the wiping of the node, to whoever queues the last call.
         // SAFETY: checked just now, and the host of a listed page is only taken under the lock.
-        unsafe { self.list().unlink(&self.source, page, listed) };
+        unsafe { self.unlink(page, listed) };
         loop {
             let step = Word::from_bits(now).close();
             match install(word, now, step) {

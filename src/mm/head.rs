@@ -18,10 +18,10 @@ use crossbeam_utils::CachePadded;
 
 use super::list::PartialList;
 use crate::{
-    embed::{AllocError, Embed, PageSource, RawLock, Rcu},
-    page::PageDesc,
+    embed::{AllocError, Embed, Hooks, PageSource, RawLock, Rcu},
+    page::{PageDesc, word::Word},
     rcu_head::RcuFn,
-    sync::{AtomicU64, Ordering, UnsafeCell, fence},
+    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, fence},
 };
 
 /// What changes page by page, and not with every fragment.
@@ -31,6 +31,10 @@ struct Guarded<L> {
     closed: UnsafeCell<bool>,
     /// Handles in the lower half, pages in the upper.
     pins: AtomicU64,
+    /// Empty pages on the list, and places that were reserved for such: never fewer than there are.
+    empty: AtomicU32,
+    /// Threads that fetch a page now and have not listed it yet.
+    fetching: AtomicU32,
 }
 
 /// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
@@ -42,7 +46,7 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
-    /// Up to so many pages, none is sent home for being empty. Written while nobody else has a pin.
+    /// So many empty pages are kept. Written while nobody else has a pin.
     keep: UnsafeCell<u32>,
     dispose: unsafe fn(NonNull<Self>),
 }
@@ -110,6 +114,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 lock: E::Lock::new(),
                 closed: UnsafeCell::new(false),
                 pins: AtomicU64::new(Pin::Handle.unit()),
+                empty: AtomicU32::new(0),
+                fetching: AtomicU32::new(0),
             }),
             rcu,
             source,
@@ -127,12 +133,23 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     pub(crate) unsafe fn of_page(page: NonNull<PageDesc>) -> NonNull<Self> {
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
+        // SAFETY: passed on to the caller.
+        let mm = unsafe { desc.mm() };
         // SAFETY: a page that is out has an owner.
-        unsafe { NonNull::new_unchecked(desc.mm().cast_mut().cast()) }
+        unsafe { NonNull::new_unchecked(mm.cast_mut().cast()) }
     }
 
     pub(crate) fn list(&self) -> &PartialList<FRAGS, E::Source> {
         &self.list
+    }
+
+    /// Takes a page off the list.
+    ///
+    /// # Safety
+    /// As for [`PartialList::unlink`].
+    pub(crate) unsafe fn unlink(&self, page: NonNull<PageDesc>, word: Word<FRAGS>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.list.unlink(&self.source, page, word, E::Hooks::EMPTY_NODE) };
     }
 
     /// The address of a page's fragment.
@@ -194,8 +211,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         Pin::Page.count(self.guarded.pins.load(Ordering::Relaxed)) as usize
     }
 
-    /// Sets up to how many pages none is sent home for being empty; says whether that was possible:
-    /// not once anything else than the caller's handle pins the head.
+    /// Sets how many empty pages are kept; says whether that was possible: not once anything else than
+    /// the caller's handle pins the head.
     ///
     /// # Safety
     /// The caller has a handle, and nobody else uses it meanwhile.
@@ -213,11 +230,41 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         alone
     }
 
-    /// Whether a page that is empty now stays.
-    pub(crate) fn keeps_empty(&self) -> bool {
+    /// Reserves a place for an empty page that stays; `false` when there is none.
+    pub(super) fn reserve_empty(&self) -> bool {
         // SAFETY: the caller has a pin, so nobody writes.
         let keep = self.keep.with(|keep| unsafe { *keep });
-        keep != 0 && self.pages() <= keep as usize
+        let more = |empty: u32| (empty < keep).then(|| empty + 1);
+        // Relaxed: the change of the word that makes a page empty releases the place with it, so whoever
+        // gives the place up has seen it taken.
+        keep != 0
+            && self.guarded.empty.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Gives a place up: it was not needed, or its page is not empty any more.
+    #[inline]
+    pub(super) fn unreserve_empty(&self) {
+        self.guarded.empty.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Says that the caller fetches a page, until [`end_fetch`](Self::end_fetch), if nobody does now or
+    /// else `anyway`; says whether it did.
+    pub(super) fn begin_fetch(&self, anyway: bool) -> bool {
+        let more = |fetching: u32| (anyway || fetching == 0).then(|| fetching + 1);
+        let fetching = &self.guarded.fetching;
+        // Relaxed, here and below: whoever sees the end of a fetch and then gets the lock gets it after the
+        // fetcher, who had it to list the page. Who asks the source in vain sees the fetch of who got
+        // the page, through the source.
+        fetching.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub(super) fn end_fetch(&self) {
+        self.guarded.fetching.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether somebody fetches a page and has not listed it.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.guarded.fetching.load(Ordering::Relaxed) != 0
     }
 
     /// Adds a pin; the caller has one already.

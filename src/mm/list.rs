@@ -103,7 +103,7 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         // SAFETY: the node of a listed page is read under the lock.
         let [prev, next] = unsafe { read(host) };
         // SAFETY: descriptors are type-stable.
-        let owner = unsafe { page.as_ref() }.mm();
+        let owner = unsafe { page.as_ref() }.look_at_mm();
         let points_back = |link: *mut u8, back: usize| -> Result<bool, BadLink> {
             let Some(link) = self.neighbour(link)? else { return Ok(false) };
             let page = source.desc(link).ok_or(BadLink)?;
@@ -114,7 +114,7 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
             // lock. Acquire pairs with the Release of the change that listed it, so that its owner is
             // seen with it.
             let word = Word::<N>::from_bits(desc.word.load(Ordering::Acquire));
-            if desc.mm() != owner {
+            if desc.look_at_mm() != owner {
                 return Err(BadLink);
             }
             // Pages are aligned to their size.
@@ -156,13 +156,19 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         self.neighbour(link).ok().flatten().and_then(|host| source.desc(host))
     }
 
-    /// Takes a page off the list and wipes its node. `word` is the listed word that the page has
-    /// or, if it was just changed, had.
+    /// Takes a page off the list and wipes its node, which becomes `empty`. `word` is the listed word
+    /// that the page has or, if it was just changed, had.
     ///
     /// # Safety
     /// The caller holds the lock, [`check`](Self::check) succeeded in this lock hold, and nobody
     /// else has got the host since.
-    pub(crate) unsafe fn unlink(&self, source: &S, page: NonNull<PageDesc>, word: Word<N>) {
+    pub(crate) unsafe fn unlink(
+        &self,
+        source: &S,
+        page: NonNull<PageDesc>,
+        word: Word<N>,
+        empty: [usize; 2],
+    ) {
         // SAFETY: the word names the host.
         let host = unsafe { host_of(source, page, word) };
         // SAFETY: the node is still ours.
@@ -181,7 +187,7 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
             }
         }
         // SAFETY: the node leaves the fragment with nothing of ours in it.
-        unsafe { write(host, [ptr::null_mut(); 2]) };
+        unsafe { write(host, empty.map(ptr::without_provenance_mut)) };
     }
 }
 

@@ -18,6 +18,13 @@ pub(crate) fn not_used<const FRAGS: usize>(page: NonNull<u8>, mask: Mask, now: u
     panic!("ptfrag: double free: {wrong} of page {page:p} is not used ({word})")
 }
 
+/// Panics over a free, through a handle, of what that handle holds already.
+#[cold]
+#[inline(never)]
+pub(crate) fn held<const FRAGS: usize>(page: NonNull<u8>, mask: Mask) -> ! {
+    panic!("ptfrag: double free: {} of page {page:p} is held by this handle", Frags(mask))
+}
+
 /// Panics over a fragment of another mm.
 #[cold]
 #[inline(never)]

@@ -12,12 +12,16 @@ mod close;
 pub(crate) mod free;
 pub(crate) mod head;
 mod list;
-mod locate;
-mod misuse;
+pub(crate) mod locate;
+pub(crate) mod misuse;
 mod shrink;
 mod take;
 
-use core::{fmt, mem::MaybeUninit, ptr::NonNull};
+use core::{
+    fmt,
+    mem::{ManuallyDrop, MaybeUninit},
+    ptr::NonNull,
+};
 
 use self::head::{MmHead, Pin};
 use crate::{
@@ -98,9 +102,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         Self { head }
     }
 
-    /// Has the mm keep pages that are empty, as long as it has no more than `pages` in all. Without
-    /// this it keeps none: an mm that is emptied and filled again and again draws a page each time,
-    /// and each waits for a grace period on its way home.
+    /// Has the mm keep up to `pages` pages that are empty, however many others are in use. Without this it
+    /// keeps none: an mm that is emptied and filled again and again draws a page each time, and each
+    /// waits for a grace period on its way home.
     ///
     /// # Panics
     /// When the mm has pages, slots or other handles already.
@@ -113,10 +117,30 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     }
 
     /// Sends the empty pages home that the mm [keeps](Self::keeping), and says how many there were.
-    /// Takes the lock for 16 of them at a time, and looks for them from the front of the list, at
-    /// every page that stands before them.
+    /// Takes the lock for 16 of them at a time, and no longer than it takes to look at 64 pages of the
+    /// list, which is gone through once. While others change the list, some can be missed.
     pub fn shrink(&self) -> usize {
         self.head().shrink()
+    }
+
+    /// Lets the handle go as a pointer, for a structure of C to hold.
+    #[must_use = "the mm leaks unless the pointer is turned back into it"]
+    pub fn into_ptr(self) -> NonNull<MmHead<FRAGS, SIZE, E>> {
+        ManuallyDrop::new(self).head
+    }
+
+    /// The handle that [`into_ptr`](Self::into_ptr) let go.
+    ///
+    /// Whoever only uses it for a moment wraps it, so that it is not dropped:
+    /// `ManuallyDrop::new(unsafe { Mm::from_ptr(pointer) }).alloc()`.
+    ///
+    /// # Safety
+    /// The pointer came from `into_ptr` of an mm of this very type, and no other handle that was made of
+    /// it is dropped, then or later. Not dropped, several can be used at the same time, by any thread,
+    /// until one of them is.
+    #[must_use]
+    pub unsafe fn from_ptr(head: NonNull<MmHead<FRAGS, SIZE, E>>) -> Self {
+        Self { head }
     }
 
     pub(crate) fn head(&self) -> &MmHead<FRAGS, SIZE, E> {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     embed::{AllocError, Embed, Hooks, PageSource, Rcu},
     page::{PageDesc, Pieces, mask::Mask, word::Word},
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU64, Backoff, Ordering, bound},
 };
 
 /// A fragment, by its page and its index there.
@@ -24,6 +24,50 @@ pub(crate) type Taken = (NonNull<PageDesc>, usize);
 #[inline]
 fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(), u64> {
     word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
+}
+
+/// So many pauses a taker waits for others that fetch a page, before it fetches one of its own, and
+/// before it says that there is none. A fetcher may have been stopped, so nobody waits for ever.
+const A_LITTLE: u32 = bound(32, 2);
+const LONG: u32 = bound(512, 4);
+
+/// Pauses so far.
+struct Patience {
+    backoff: Backoff,
+    pauses: u32,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(), pauses: 0 }
+    }
+
+    /// Whether there were so many.
+    fn is_over(&self, most: u32) -> bool {
+        self.pauses >= most
+    }
+
+    fn pause(&mut self) {
+        self.pauses += 1;
+        self.backoff.snooze();
+    }
+}
+
+/// A thread that fetches a page; dropped, also by a panic, it does not any more.
+struct Fetching<'m, const FRAGS: usize, const SIZE: usize, E: Embed>(&'m MmHead<FRAGS, SIZE, E>);
+
+impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetching<'m, FRAGS, SIZE, E> {
+    /// `None` if somebody else fetches a page, unless `anyway`, or a page was listed meanwhile.
+    fn begin(head: &'m MmHead<FRAGS, SIZE, E>, anyway: bool) -> Option<Self> {
+        let begun = head.begin_fetch(anyway).then(|| Self(head))?;
+        (anyway || head.list().first().is_none()).then_some(begun)
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetching<'_, FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        self.0.end_fetch();
+    }
 }
 
 /// What the list gave.
@@ -99,16 +143,43 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
         // SAFETY: the caller's pin keeps the head.
         let this = unsafe { head.as_ref() };
-        match this.take_locked(take) {
-            Locked::Taken(page, mask) => return Ok((page, mask)),
-            Locked::Empty => {}
-            Locked::Closed => return Err(AllocError),
+        let mut patience = Patience::new();
+        let fetching = loop {
+            match this.take_locked(take) {
+                Locked::Taken(page, mask) => return Ok((page, mask)),
+                Locked::Empty => {}
+                Locked::Closed => return Err(AllocError),
+            }
+            // One thread at a time fetches, and the others wait for what it lists.
+            if let Some(fetching) = Fetching::begin(this, patience.is_over(A_LITTLE)) {
+                break fetching;
+            }
+            this.wait_for_fetchers(&mut patience, A_LITTLE);
+        };
+        let error = match fresh(head) {
+            Ok(taken) => return Ok(taken),
+            Err(error) => error,
+        };
+        drop(fetching);
+        loop {
+            // Before the look at the list: what was fetched until then is found there.
+            let fetching = this.is_fetching();
+            match this.take_locked(take) {
+                // Something has come back, or was fetched by others, while the source was asked.
+                Locked::Taken(page, mask) => return Ok((page, mask)),
+                Locked::Empty if fetching && !patience.is_over(LONG) => {
+                    this.wait_for_fetchers(&mut patience, LONG);
+                }
+                Locked::Empty | Locked::Closed => return Err(error),
+            }
         }
-        fresh(head).or_else(|error| match this.take_locked(take) {
-            // Something has come back while the source was asked.
-            Locked::Taken(page, mask) => Ok((page, mask)),
-            Locked::Empty | Locked::Closed => Err(error),
-        })
+    }
+
+    /// Waits until nobody fetches a page any more, or one is listed, or there were so many pauses.
+    fn wait_for_fetchers(&self, patience: &mut Patience, most: u32) {
+        while self.is_fetching() && self.list().first().is_none() && !patience.is_over(most) {
+            patience.pause();
+        }
     }
 
     /// The lock-free way: one compare-and-swap on the first page's word.
@@ -124,9 +195,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let word = unsafe { &page.as_ref().word };
         let mut now = word.load(Ordering::Relaxed);
         loop {
-            let (taken, index) = Word::<FRAGS>::from_bits(now).take()?;
+            let listed = Word::<FRAGS>::from_bits(now);
+            let (taken, index) = listed.take()?;
             match claim(word, now, taken) {
-                Ok(()) => return Some((page, index)),
+                Ok(()) => {
+                    if listed.is_all_free() {
+                        self.unreserve_empty();
+                    }
+                    return Some((page, index));
+                }
                 Err(seen) => now = seen,
             }
         }
@@ -184,7 +261,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                         // meanwhile would leave a listed page off the list. The host is ours from
                         // the change on, so the node is safe, and the page with it.
                         // SAFETY: checked above, and nobody but us has got the host.
-                        unsafe { self.list().unlink(&self.source, page, listed) };
+                        unsafe { self.unlink(page, listed) };
+                    }
+                    if listed.is_all_free() {
+                        self.unreserve_empty();
                     }
                     return Some(mask);
                 }
@@ -218,7 +298,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let page = fetched.page;
         // SAFETY: just fetched.
         let addr = unsafe { this.source.addr(page) };
-        this.hooks.page_in(addr)?;
+        // SAFETY: just fetched, and nobody has seen it.
+        if unsafe { this.source.is_zeroed(page) } {
+            this.hooks.page_in_zeroed(addr)?;
+        } else {
+            this.hooks.page_in(addr)?;
+        }
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
         // SAFETY: nobody else knows the page yet.

@@ -13,6 +13,9 @@ use crate::{
 /// type-stable: once made, the memory stays a descriptor as long as the source lives (like Linux's
 /// `struct page`). All-zero bytes are a valid descriptor, so fresh zeroed memory needs no loop.
 ///
+/// For C, or for an array of them: [`SIZE`](Self::SIZE) bytes at a multiple of [`ALIGN`](Self::ALIGN), all
+/// zero to begin with. What is in them is this crate's affair, but for the [link](Self::set_link).
+///
 /// # Invariants
 /// - `word` is zero while the page is at its source, on its way to an mm or on its way back;
 ///   otherwise it is a legal [`Word`](crate::word::Word) of its mm's geometry.
@@ -38,6 +41,12 @@ unsafe impl Send for PageDesc {}
 unsafe impl Sync for PageDesc {}
 
 impl PageDesc {
+    /// Bytes of a descriptor: 32 on 64-bit machines.
+    pub const SIZE: usize = size_of::<Self>();
+
+    /// Bytes to whose multiple a descriptor is aligned.
+    pub const ALIGN: usize = align_of::<Self>();
+
     const_new! {
         /// The descriptor of a page that is at its source.
         pub fn new() -> Self {
@@ -65,11 +74,21 @@ impl PageDesc {
         unsafe { head.byte_sub(offset_of!(Self, rcu)).cast() }
     }
 
-    /// The head of the mm that owns the page, if the page is out of its source and something that the
-    /// caller owns (a fragment, the call in flight, an mm's lock) keeps it there. Otherwise anything.
+    /// The head of the mm that owns the page.
+    ///
+    /// # Safety
+    /// The page is out of its source, and something that the caller owns (a fragment, the call in
+    /// flight, an mm's lock) keeps it there.
     #[inline]
-    pub(crate) fn mm(&self) -> *const () {
-        self.mm.get()
+    pub(crate) unsafe fn mm(&self) -> *const () {
+        // SAFETY: nobody writes the field while the page is out.
+        unsafe { self.mm.get() }
+    }
+
+    /// The same, for who does not know whether that is so: anything if it is not.
+    #[inline]
+    pub(crate) fn look_at_mm(&self) -> *const () {
+        self.mm.look()
     }
 
     /// Makes `mm` the owner.
@@ -97,7 +116,8 @@ impl PageDesc {
     /// meanwhile, and has called `set_link` since the page came home.
     #[must_use]
     pub unsafe fn link(&self) -> Option<NonNull<Self>> {
-        NonNull::new(self.mm.get().cast())
+        // SAFETY: the source lets nobody else at the field.
+        NonNull::new(unsafe { self.mm.get() }.cast())
     }
 
     /// Leaves a link here, so that a source can chain its free pages without memory of its own.

@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use super::{AtomicPtr, Ordering};
+use super::{Ordering, RealAtomicPtr};
 
 /// Memory that is read and written through closures, so that loom can watch it in its build.
 #[repr(transparent)]
@@ -30,15 +30,24 @@ impl<T> UnsafeCell<T> {
 /// that this is checked; elsewhere a relaxed atomic, so that who looks at a stranger's gets one value or
 /// another.
 #[repr(transparent)]
-pub(crate) struct OrderedPtr(AtomicPtr<()>);
+pub(crate) struct OrderedPtr(RealAtomicPtr<()>);
 
 impl OrderedPtr {
     pub(crate) const fn null() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+        Self(RealAtomicPtr::new(ptr::null_mut()))
     }
 
+    /// # Safety
+    /// Nobody writes at the same time.
     #[inline(always)]
-    pub(crate) fn get(&self) -> *mut () {
+    pub(crate) unsafe fn get(&self) -> *mut () {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.as_ptr().read() }
+    }
+
+    /// For a stranger, who may get any value that it ever had.
+    #[inline(always)]
+    pub(crate) fn look(&self) -> *mut () {
         self.0.load(Ordering::Relaxed)
     }
 

@@ -9,6 +9,8 @@ pub(crate) use shuttle::{
     thread_local as const_thread_local,
 };
 
+pub(super) use core::sync::atomic::AtomicPtr as RealAtomicPtr;
+
 pub(crate) use super::cell::{OrderedPtr, UnsafeCell};
 
 /// Whether this is a model.

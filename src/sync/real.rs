@@ -7,6 +7,8 @@ pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Or
 #[cfg(feature = "std")]
 pub(crate) use std::{sync::Arc, thread_local as const_thread_local};
 
+pub(super) use portable_atomic::AtomicPtr as RealAtomicPtr;
+
 pub(crate) use super::cell::{OrderedPtr, UnsafeCell};
 
 /// Whether this is a model.

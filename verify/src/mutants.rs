@@ -14,7 +14,7 @@ const FILES: &[&str] = &[
     "src/rcu_head.rs",
     "src/page/**/*.rs",
     "src/mm/*.rs",
-    "src/frag.rs",
+    "src/frag/*.rs",
     "src/slot.rs",
     "src/local/*.rs",
     "src/builtin/spin.rs",

@@ -81,3 +81,29 @@ fn host_stays() {
         drop(mm.end());
     });
 }
+
+/// Two takers and a source with one page: who fetches it has not listed it when the other finds the list
+/// and the source empty.
+///
+/// ```text
+/// setup   no page is out
+/// first                           second
+/// lock: nothing; unlock           lock: nothing; unlock
+/// fetching; get; link             somebody fetches: waits, then lock; take
+/// not fetching any more           or fetches in vain, and looks again
+/// ```
+///
+/// Two threads, exhaustive. Fails with a taker that gets nothing when takers do not wait for each other,
+/// or when a fetch ends before its page is listed.
+#[test]
+fn a_page_on_its_way() {
+    explore::<256>(2, 1, || {
+        let mm: Shared<Mm4> = Shared::new(mm());
+        let other = spawn(move || take(&mm, 0));
+        let mine = take(&mm, 0);
+        let theirs = other.join().unwrap();
+        assert!(mine.is_some() && theirs.is_some(), "a page was on its way");
+        mine.into_iter().chain(theirs).for_each(retire);
+        drop(mm.end());
+    });
+}

@@ -90,6 +90,13 @@ impl<const N: usize> Step<N> {
     pub fn empties(&self) -> bool {
         self.release || (self.call && self.word.is_draining())
     }
+
+    /// Whether the page stays on the list though it is all free.
+    #[must_use]
+    #[inline]
+    pub fn keeps_empty(&self) -> bool {
+        self.word.is_listed() && self.word.is_all_free()
+    }
 }
 
 /// A free of nothing, or of fragments of which some are not used: a double free, or a stray
@@ -158,6 +165,13 @@ impl<const N: usize> Word<N> {
     #[inline]
     pub const fn host(self) -> Option<usize> {
         if self.is_listed() { Some((self.0 >> HOST) as usize & 0xf) } else { None }
+    }
+
+    /// Whether every fragment is free.
+    #[must_use]
+    #[inline]
+    pub fn is_all_free(self) -> bool {
+        self.free() == Self::ALL
     }
 
     /// Whether the page is on the partial list.

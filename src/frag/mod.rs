@@ -1,5 +1,8 @@
 //! The fragment token.
 
+mod origin;
+mod shown;
+
 use core::{
     fmt,
     marker::PhantomData,
@@ -8,9 +11,10 @@ use core::{
     ptr::{self, NonNull},
 };
 
+pub(crate) use self::shown::Shown;
 use crate::{
-    embed::{AllocError, Embed},
-    mm::{Mm, batch::Batch, free, head::MmHead},
+    embed::{Embed, Hooks},
+    mm::{batch::Batch, free, head::MmHead, locate::check_used},
     page::{PageDesc, Pieces},
 };
 
@@ -22,7 +26,10 @@ use crate::{
 /// [`into_raw`](Self::into_raw). `mem::forget` leaks its page and its mm's head, and what that holds:
 /// the handle of the source, so that a [`Region`](crate::Region) with one such fragment stays mapped.
 ///
-/// The bytes are leftovers of earlier users; nothing clears them.
+/// The bytes are what the last user left, or [`Hooks::reclaim`](crate::Hooks::reclaim); nothing clears
+/// them. Only the first two words may have held a list node since: they are
+/// [`Hooks::EMPTY_NODE`](crate::Hooks::EMPTY_NODE) then, zeros. With [`Zeroed`](crate::Zeroed) as hooks all
+/// bytes are zero.
 ///
 /// ```
 /// # use ptfrag::{Mm, OwnedDomain, Region};
@@ -131,8 +138,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     /// compare-and-swap, and where pages go on their mm's list or leave it, 16 share one hold of the
     /// lock.
     pub fn give_back_all(frags: impl IntoIterator<Item = Self>) {
+        let pieces = frags.into_iter().map(|frag| {
+            let frag = ManuallyDrop::new(frag);
+            frag.call_hook();
+            frag.pieces()
+        });
         // SAFETY: the tokens own the fragments, and are consumed.
-        unsafe { Batch::<false, FRAGS, SIZE, E>::free(frags.into_iter().map(Self::into_pieces)) };
+        unsafe { Batch::<false, FRAGS, SIZE, E>::free(pieces) };
     }
 
     /// The fragment as the free paths take it.
@@ -141,8 +153,33 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
         Pieces::at::<FRAGS, SIZE>(self.page, self.addr)
     }
 
+    /// Calls the hook of whoever gives the fragment back.
+    ///
+    /// # Panics
+    /// When it is not used.
+    #[inline]
+    pub(crate) fn call_hook(&self) {
+        if !E::Hooks::GIVES_BACK {
+            return;
+        }
+        check_used::<FRAGS>(&self.pieces());
+        // SAFETY: a used fragment keeps its page out.
+        let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(self.page) };
+        // SAFETY: the page pins its mm's head.
+        unsafe { head.as_ref() }.hooks.give_back(self.addr);
+    }
+
+    /// Whether it is a fragment of the mm with this head.
+    #[inline]
+    pub(crate) fn is_of(&self, head: NonNull<MmHead<FRAGS, SIZE, E>>) -> bool {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { self.page.as_ref() };
+        // SAFETY: a used fragment keeps its page out.
+        ptr::addr_eq(unsafe { desc.mm() }, head.as_ptr())
+    }
+
     /// Lets the token go.
-    fn into_pieces(self) -> Pieces {
+    pub(crate) fn into_pieces(self) -> Pieces {
         ManuallyDrop::new(self).pieces()
     }
 }
@@ -150,6 +187,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Frag<FRAGS, SIZE, E> {
     #[inline]
     fn drop(&mut self) {
+        self.call_hook();
         // SAFETY: the token owned the fragment, and nobody else has seen it.
         unsafe { free::give_back::<FRAGS, SIZE, E>(self.pieces()) };
     }
@@ -176,105 +214,5 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> DerefMut for Frag<FRAGS, S
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Frag<FRAGS, SIZE, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frag({:p})", self.addr)
-    }
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
-    /// Takes a fragment. Lock-free as long as the first page of the partial list has more than its
-    /// host free; takes the mm's lock to take the last free fragment of a page or to list a fresh
-    /// one.
-    ///
-    /// # Errors
-    /// [`AllocError`] when nothing is free and the source has no page (or the hooks refuse it), and
-    /// when the mm was closed. The mm stays usable: once something has come back, a later call
-    /// succeeds.
-    #[inline]
-    pub fn alloc(&self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
-        // SAFETY: the handle pins the head.
-        let (page, index) = unsafe { MmHead::take(self.head) }?;
-        // SAFETY: just taken.
-        Ok(unsafe { self.head().token(page, index) })
-    }
-
-    /// The token of a fragment that [`Frag::into_raw`] let go.
-    ///
-    /// # Panics
-    /// As [`retire_raw`](Self::retire_raw).
-    ///
-    /// # Safety
-    /// The caller owns the fragment and makes one token of it. No reader has it, nor will one find
-    /// it: the token may be written to, and frees the fragment at once when it is dropped. Its
-    /// bytes are initialised, as for [`retire_raw`](Self::retire_raw).
-    pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
-        // SAFETY: passed on to the caller.
-        unsafe { self.head().token_of(frag) }
-    }
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
-    /// The token of a page's fragment.
-    ///
-    /// # Safety
-    /// It is a used fragment of this mm, and there is no other token for it.
-    #[inline]
-    pub(crate) unsafe fn token(
-        &self,
-        page: NonNull<PageDesc>,
-        index: usize,
-    ) -> Frag<FRAGS, SIZE, E> {
-        // SAFETY: the page is of this mm.
-        let addr = unsafe { self.frag(page, index) };
-        // SAFETY: passed on to the caller.
-        unsafe { Frag::at(page, addr) }
-    }
-
-    /// The token of a fragment whose pointer somebody kept. Its pointer is the page's own, since
-    /// the one that was kept may be good for less, such as reading only.
-    ///
-    /// # Panics
-    /// When `frag` is not the start of a used fragment of this mm.
-    ///
-    /// # Safety
-    /// The caller owns the fragment, and there is no other token for it.
-    pub(crate) unsafe fn token_of(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
-        let Pieces { page, mask, .. } = self.locate(frag);
-        // SAFETY: located just now, which is one fragment; the rest is the caller's promise.
-        unsafe { self.token(page, mask.lowest().unwrap_or(0)) }
-    }
-}
-
-/// A fragment that readers may still see. Dropped, also by a panic, it is retired and not given back
-/// as a token is.
-pub(crate) struct Shown<const FRAGS: usize, const SIZE: usize, E: Embed>(
-    ManuallyDrop<Frag<FRAGS, SIZE, E>>,
-);
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Shown<FRAGS, SIZE, E> {
-    #[inline]
-    pub(crate) fn new(frag: Frag<FRAGS, SIZE, E>) -> Self {
-        Self(ManuallyDrop::new(frag))
-    }
-
-    /// Whether it is a fragment of the mm with this head. (A used fragment keeps its page out.)
-    #[inline]
-    pub(crate) fn is_of(&self, head: NonNull<MmHead<FRAGS, SIZE, E>>) -> bool {
-        // SAFETY: descriptors are type-stable.
-        let desc = unsafe { self.0.page.as_ref() };
-        ptr::addr_eq(desc.mm(), head.as_ptr())
-    }
-
-    /// The token, for somebody who keeps it until a grace period is over.
-    #[inline]
-    pub(crate) fn keep(self) -> ManuallyDrop<Frag<FRAGS, SIZE, E>> {
-        let Frag { addr, page, mm } = *ManuallyDrop::new(self).0;
-        ManuallyDrop::new(Frag { addr, page, mm })
-    }
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Shown<FRAGS, SIZE, E> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the token owned the fragment.
-        unsafe { free::retire::<FRAGS, SIZE, E>(self.0.pieces()) };
     }
 }

@@ -1,0 +1,85 @@
+//! What comes back to a handle that no reader has seen: it is ready at once.
+
+use core::mem::ManuallyDrop;
+
+use super::{Local, part::LEFT};
+use crate::{embed::Embed, frag::Frag, mm::batch::Batch, sync::Ordering};
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
+    /// Gives back a fragment that no reader has seen, to be the next that this handle hands out. Never an
+    /// RCU call; takes the mm's lock only when the handle is full. A fragment of another mm is given back
+    /// there, without the handle.
+    ///
+    /// One that finds the handle full gives half of what is ready back to its pages, in one go.
+    #[inline]
+    pub fn give_back(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+        // While a call is in flight, what is in front of it must be a fragment of the handle's: see below.
+        let bare = self.first == self.ready && self.in_flight();
+        if !frag.is_of(self.head) || bare || self.is_full() {
+            return self.give_back_slowly(frag);
+        }
+        self.put_in_front(frag);
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.end.wrapping_sub(self.first) == Self::HOLDS as u32
+    }
+
+    /// The ring is not full.
+    #[inline]
+    fn put_in_front(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+        let frag = ManuallyDrop::new(frag);
+        self.refuse_held(&frag);
+        frag.call_hook();
+        self.first = self.first.wrapping_sub(1);
+        // SAFETY: the ring is not full, so the place in front is the handle's, and empty.
+        unsafe { self.part().ring.put(self.first, frag) };
+        // It came back past the end of the ring, and is not handed out any more.
+        self.bare = self.bare.wrapping_add(1);
+        self.claimed = self.claimed.wrapping_add(1);
+        if self.due.wrapping_sub(self.first) > Self::HOLDS as u32 {
+            self.due = self.due.wrapping_sub(1);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_back_slowly(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+        if !frag.is_of(self.head) {
+            return drop(frag);
+        }
+        self.look();
+        // What a flushed handle has sent goes to its pages, and the places are skipped with all that is in
+        // front of them; so nothing is put there.
+        if self.in_flight() && self.part().state.load(Ordering::Relaxed) == LEFT {
+            return drop(frag);
+        }
+        if self.is_full() {
+            let half = self.ready.wrapping_sub(self.first).div_ceil(2);
+            if half == 0 {
+                return drop(frag);
+            }
+            self.give_back_ready(half);
+        }
+        self.put_in_front(frag);
+    }
+
+    /// Gives back so many of those that are ready. A place counts as empty before its fragment is touched,
+    /// so that a panic over a caller's bug leaves the handle as it says it is.
+    pub(super) fn give_back_ready(&mut self, count: u32) {
+        let to = self.first.wrapping_add(count);
+        let ready = core::iter::from_fn(|| {
+            if self.first == to {
+                return None;
+            }
+            let at = self.first;
+            self.first = at.wrapping_add(1);
+            self.claimed = self.claimed.wrapping_sub(1);
+            // SAFETY: a ready place holds a fragment of the handle's.
+            Some(unsafe { self.part().ring.take(at) }.into_pieces())
+        });
+        // SAFETY: the fragments are the handle's, which does not hold them any more.
+        unsafe { Batch::<false, FRAGS, SIZE, E>::free(ready) };
+    }
+}

@@ -247,10 +247,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         self.guarded.empty.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Says that the caller fetches a page, until [`end_fetch`](Self::end_fetch), if nobody does now or
-    /// else `anyway`; says whether it did.
-    pub(super) fn begin_fetch(&self, anyway: bool) -> bool {
-        let more = |fetching: u32| (anyway || fetching == 0).then(|| fetching + 1);
+    /// Says that the caller fetches a page, until [`end_fetch`](Self::end_fetch), unless more than `most`
+    /// others do; says whether it did.
+    pub(super) fn begin_fetch(&self, most: u32) -> bool {
+        let more = |fetching: u32| (fetching <= most).then(|| fetching + 1);
         let fetching = &self.guarded.fetching;
         // Relaxed, here and below: whoever sees the end of a fetch and then gets the lock gets it after the
         // fetcher, who had it to list the page. Who asks the source in vain sees the fetch of who got

@@ -26,8 +26,9 @@ fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(
     word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 
-/// So many pauses a taker waits for others that fetch a page, before it fetches one of its own, and
-/// before it says that there is none. A fetcher may have been stopped, so nobody waits for ever.
+/// So many pauses a taker waits for another that fetches a page, before it fetches one of its own; and so
+/// many for two of them, or before it says that there is none. A fetcher may have been stopped, so nobody
+/// waits for ever.
 const A_LITTLE: u32 = bound(32, 2);
 const LONG: u32 = bound(512, 4);
 
@@ -57,10 +58,10 @@ impl Patience {
 struct Fetching<'m, const FRAGS: usize, const SIZE: usize, E: Embed>(&'m MmHead<FRAGS, SIZE, E>);
 
 impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetching<'m, FRAGS, SIZE, E> {
-    /// `None` if somebody else fetches a page, unless `anyway`, or a page was listed meanwhile.
-    fn begin(head: &'m MmHead<FRAGS, SIZE, E>, anyway: bool) -> Option<Self> {
-        let begun = head.begin_fetch(anyway).then(|| Self(head))?;
-        (anyway || head.list().first().is_none()).then_some(begun)
+    /// `None` if more than `most` others fetch a page, or one was listed meanwhile.
+    fn begin(head: &'m MmHead<FRAGS, SIZE, E>, most: u32) -> Option<Self> {
+        let begun = head.begin_fetch(most).then(|| Self(head))?;
+        head.list().first().is_none().then_some(begun)
     }
 }
 
@@ -150,11 +151,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 Locked::Empty => {}
                 Locked::Closed => return Err(AllocError),
             }
-            // One thread at a time fetches, and the others wait for what it lists.
-            if let Some(fetching) = Fetching::begin(this, patience.is_over(A_LITTLE)) {
+            // One thread at a time fetches, and the others wait for what it lists: one for a little, and the
+            // rest for long.
+            let (most, until) = match () {
+                () if !patience.is_over(A_LITTLE) => (0, A_LITTLE),
+                () if !patience.is_over(LONG) => (1, LONG),
+                () => (u32::MAX - 1, LONG),
+            };
+            if let Some(fetching) = Fetching::begin(this, most) {
                 break fetching;
             }
-            this.wait_for_fetchers(&mut patience, A_LITTLE);
+            this.wait_for_fetchers(&mut patience, until);
         };
         let error = match fresh(head) {
             Ok(taken) => return Ok(taken),

@@ -19,12 +19,14 @@ use crate::{
     plant::Planted,
     run::{Ended, Run, run},
     store::{Outcome, Store, Verdict},
-    tree::{Files, Scope, Tree},
+    tree::{Files, Tree},
 };
 
 /// A fault to be hunted.
 pub struct Prey {
     pub id: String,
+    /// Tells it from every other of which something is known.
+    pub key: String,
     pub planted: Planted,
     /// The net and the test that come first.
     pub killer: Option<(Net, String)>,
@@ -48,8 +50,6 @@ pub struct Ground<'a> {
     pub root: &'a Path,
     pub dir: &'a Path,
     pub files: &'a Files,
-    /// How far what becomes of them is known.
-    pub scope: Scope,
     /// How many seconds a net takes without a fault, where it is known.
     pub seconds: BTreeMap<Net, f64>,
     pub jobs: usize,
@@ -63,9 +63,7 @@ pub fn tree_dir(dir: &Path, worker: usize) -> PathBuf {
 /// Hunts all that is not known yet.
 pub fn hunt(ground: &Ground<'_>, all: &[Prey]) -> Result<(), String> {
     let store = Store::open(ground.root, ground.dir)?;
-    let known = |prey: &&Prey| {
-        store.get(&ground.scope.key(&prey.planted)).is_some_and(|outcome| prey.is_settled(outcome))
-    };
+    let known = |prey: &&Prey| store.get(&prey.key).is_some_and(|outcome| prey.is_settled(outcome));
     let todo: Vec<_> = all.iter().filter(|prey| !known(prey)).collect();
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}");
     let bar =
@@ -104,7 +102,7 @@ fn judge(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Outcome, Strin
     let verdict = verdict(ground, tree, prey);
     tree.mend(&prey.planted, ground.files)?;
     Ok(Outcome {
-        key: ground.scope.key(&prey.planted),
+        key: prey.key.clone(),
         id: prey.id.clone(),
         verdict: verdict?,
         seconds: start.elapsed().as_secs_f64(),

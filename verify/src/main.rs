@@ -30,14 +30,14 @@ use mutants::Mutant;
 use nets::Net;
 use report::Findings;
 use survivors::Reason;
-use tree::{Files, Scope, Tree};
+use tree::{Files, Tree};
 
 /// Plants faults in ptfrag, one at a time, and sees which net catches them.
 ///
 /// What is known of a fault is kept in `target/verify` as long as neither it nor the source
 /// changes, so an interrupted run goes on where it was. What is known of a mutant of cargo-mutants
-/// is kept as long as the code of the file that it is in does not change, wherever that is, unless it
-/// survived for no known reason; `verify/known.jsonl` has what the last report knew.
+/// is kept as long as the function that it is in does not change, wherever that is, unless it survived
+/// for no known reason; `verify/known.jsonl` has what the last report knew.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -88,14 +88,8 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     let _alone = store::lock(&dir)?;
     let tree = Tree::new(tree_dir(&dir, 0), &files)?;
     let source = tree::fingerprint(&files);
-    let ground = |scope, seconds| Ground {
-        root: &root,
-        dir: &dir,
-        files: &files,
-        scope,
-        seconds,
-        jobs: args.jobs.max(1),
-    };
+    let ground =
+        |seconds| Ground { root: &root, dir: &dir, files: &files, seconds, jobs: args.jobs.max(1) };
     let wanted = |id: &str| args.only.as_ref().is_none_or(|only| id.contains(only.as_str()));
 
     match args.what {
@@ -103,10 +97,10 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
         What::Faults => {
             let mut faults = faults::load(&root)?;
             faults.retain(|fault| wanted(&fault.id));
-            let prey = faults.iter().map(|fault| prey_of_fault(&root, fault));
+            let prey = faults.iter().map(|fault| prey_of_fault(&root, source, fault));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
             let killers = prey.iter().filter_map(|prey| prey.killer.as_ref());
-            hunt(&ground(Scope::Source(source), clean::killers(&tree, killers)?), &prey)?;
+            hunt(&ground(clean::killers(&tree, killers)?), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
         }
         What::Mutants => {
@@ -116,7 +110,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let reasons = survivors::load(&root)?;
             let prey = mutants.iter().map(|mutant| prey_of_mutant(&root, mutant, &reasons));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
-            hunt(&ground(Scope::File, Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
+            hunt(&ground(Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.0.problems)
         }
         What::Report => {
@@ -127,7 +121,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     }
 }
 
-fn prey_of_fault(root: &Path, fault: &faults::Fault) -> Result<Prey, String> {
+fn prey_of_fault(root: &Path, source: u64, fault: &faults::Fault) -> Result<Prey, String> {
     let named = |error: String| format!("{}: {error}", fault.id);
     let planted = plant::plant(root, &fault.edits).map_err(named)?;
     let killer = fault.killer.as_ref().map(|killer| {
@@ -136,13 +130,15 @@ fn prey_of_fault(root: &Path, fault: &faults::Fault) -> Result<Prey, String> {
         Ok::<_, String>((net, killer.test.clone()))
     });
     let excused = fault.equivalent.is_some();
-    Ok(Prey { id: fault.id.clone(), planted, killer: killer.transpose()?, excused })
+    let key = tree::key(source, &planted);
+    Ok(Prey { id: fault.id.clone(), key, planted, killer: killer.transpose()?, excused })
 }
 
 fn prey_of_mutant(root: &Path, mutant: &Mutant, reasons: &[Reason]) -> Result<Prey, String> {
     let source = mutant.source(root)?;
     let excused = reasons.iter().any(|reason| reason.is_about(mutant, &source));
-    Ok(Prey { id: mutant.id().to_owned(), planted: mutant.plant(root)?, killer: None, excused })
+    let (id, key, planted) = (mutant.id().to_owned(), mutant.key(root)?, mutant.plant(root)?);
+    Ok(Prey { id, key, planted, killer: None, excused })
 }
 
 #[cfg(test)]
@@ -155,7 +151,7 @@ mod tests {
         let faults = faults::load(&root).unwrap();
         assert!(!faults.is_empty());
         let wrong: Vec<_> =
-            faults.iter().filter_map(|fault| prey_of_fault(&root, fault).err()).collect();
+            faults.iter().filter_map(|fault| prey_of_fault(&root, 0, fault).err()).collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

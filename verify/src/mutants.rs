@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     plant::{self, Planted},
-    tree::{Files, Tree},
+    tree::{self, Files, Tree},
 };
 
 /// The rooms whose mutants are looked at: all but the facade, the contracts and the page source.
@@ -28,6 +28,14 @@ pub struct Mutant {
     name: String,
     span: Span,
     replacement: String,
+    function: Option<Function>,
+}
+
+/// What it is in.
+#[derive(Clone, Debug, Deserialize)]
+struct Function {
+    function_name: String,
+    span: Span,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -79,6 +87,21 @@ impl Mutant {
         let text = plant::read(root, &self.file)?;
         let planted = self.apply(&text).ok_or_else(|| format!("{}: no such place", self.name))?;
         Ok(Planted::from([(self.file.clone(), planted)]))
+    }
+
+    /// Tells what it makes of the function that it is in from whatever else is made of any, wherever
+    /// that is.
+    pub fn key(&self, root: &Path) -> Result<String, String> {
+        let text = plant::read(root, &self.file)?;
+        let missing = || format!("{}: no such place", self.name);
+        let Some(Function { function_name, span }) = &self.function else {
+            return Ok(tree::key_of_code("", &self.apply(&text).ok_or_else(missing)?));
+        };
+        let end = span.end.offset(&text).ok_or_else(missing)?;
+        let start = span.start.offset(&text).ok_or_else(missing)?;
+        let planted = self.apply(&text).ok_or_else(missing)?;
+        let behind = text.len() - end;
+        Ok(tree::key_of_code(function_name, &planted[start..planted.len() - behind]))
     }
 
     fn apply(&self, text: &str) -> Option<String> {
@@ -139,6 +162,7 @@ mod tests {
             name: "f:2:3: replace a::b with c".into(),
             span: Span { start: at(start), end: at(end) },
             replacement: "new".into(),
+            function: None,
         }
     }
 

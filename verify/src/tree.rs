@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     fs,
     hash::{Hash, Hasher},
+    iter,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -42,36 +43,24 @@ pub fn fingerprint(files: &Files) -> u64 {
     hasher.finish()
 }
 
-/// How far what became of a fault is known.
-#[derive(Clone, Copy)]
-pub enum Scope {
-    /// In the state of the source with this fingerprint.
-    Source(u64),
-    /// As long as the code of the file that it is in stays the same, whatever becomes of the others.
-    File,
+/// Tells a fault in a state of the source from every other.
+pub fn key(source: u64, planted: &Planted) -> String {
+    let parts = planted.iter().flat_map(|file| [file.0.as_bytes(), file.1.as_bytes()]);
+    digest(iter::once(&source.to_le_bytes()[..]).chain(parts))
 }
 
-impl Scope {
-    /// Tells a fault from every other within the scope.
-    ///
-    /// A file that moves stays the same: its name does not count, nor do its imports and comments.
-    pub fn key(self, planted: &Planted) -> String {
-        let mut hasher = Sha256::new();
-        match self {
-            Self::Source(source) => {
-                hasher.update(source.to_le_bytes());
-                planted.iter().flat_map(|file| [file.0, file.1]).for_each(|part| {
-                    hasher.update(part.len().to_le_bytes());
-                    hasher.update(part);
-                });
-            }
-            Self::File => planted.values().flat_map(|text| code(text)).for_each(|line| {
-                hasher.update(line);
-                hasher.update("\n");
-            }),
-        }
-        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+/// Tells a piece of code from every other: whatever file it is in, and without imports and comments.
+pub fn key_of_code(name: &str, text: &str) -> String {
+    digest(iter::once(name).chain(code(text)).map(str::as_bytes))
+}
+
+fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part.len().to_le_bytes());
+        hasher.update(part);
     }
+    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The lines of a file that are code, without imports. (As rustfmt leaves them.)
@@ -170,22 +159,19 @@ mod tests {
         let old = fingerprint(&files("a", "x"));
         assert_eq!(old, fingerprint(&files("a", "y")));
         assert_ne!(old, fingerprint(&files("b", "x")));
-        let key = |source, text| Scope::Source(source).key(&planted(text));
-        assert_eq!(key(old, "c"), key(old, "c"));
-        assert_ne!(key(old, "c"), key(old, "d"));
-        assert_ne!(key(old, "c"), key(old + 1, "c"));
+        assert_eq!(key(old, &planted("c")), key(old, &planted("c")));
+        assert_ne!(key(old, &planted("c")), key(old, &planted("d")));
+        assert_ne!(key(old, &planted("c")), key(old + 1, &planted("c")));
     }
 
     #[test]
-    fn a_file_may_move() {
-        let key = |name: &str, text: &str| {
-            Scope::File.key(&Planted::from([(name.to_owned(), text.to_owned())]))
-        };
+    fn code_may_move() {
         let text = "//! Docs.\n\nuse crate::{\n    a::B,\n    c,\n};\n\n/// D.\nfn f() { c(1) }\n";
-        let moved = "//! Others.\n\nuse super::{a::B, d::c};\n\nfn f() { c(1) }\n";
-        assert_eq!(key("src/f.rs", text), key("src/e/f.rs", moved));
-        assert_ne!(key("src/f.rs", text), key("src/f.rs", &text.replace("c(1)", "c(0)")));
-        assert_ne!(key("src/f.rs", text), key("src/f.rs", "use a::B;\n"));
+        let moved = "//! Others.\n\nuse super::{a::B, d::c};\n\n    fn f() { c(1) }\n";
+        assert_eq!(key_of_code("f", text), key_of_code("f", moved));
+        assert_ne!(key_of_code("f", text), key_of_code("f", &text.replace("c(1)", "c(0)")));
+        assert_ne!(key_of_code("f", text), key_of_code("A::f", text));
+        assert_ne!(key_of_code("f", text), key_of_code("f", "use a::B;\n"));
     }
 
     #[test]

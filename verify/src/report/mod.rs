@@ -13,10 +13,10 @@ use crate::{
     clean::Clean,
     faults::{Fault, Kind},
     mutants::Mutant,
-    plant::{self, Planted},
-    store::{self, Outcome, Store, Verdict},
+    plant,
+    store::{self, Store, Verdict},
     survivors::{self, Reason},
-    tree::Scope,
+    tree,
 };
 
 /// What was found, in this state of the source.
@@ -42,10 +42,6 @@ impl Findings {
         Ok(Self { root: root.to_owned(), source, store, reasons })
     }
 
-    fn outcome(&self, scope: Scope, planted: &Planted) -> Option<&Outcome> {
-        self.store.get(&scope.key(planted))
-    }
-
     /// The faults written by hand. Each must be caught by the test that is named for it, or be one
     /// that nothing can catch, and survive.
     pub fn faults(&self, faults: &[Fault]) -> Result<Part, String> {
@@ -61,7 +57,7 @@ impl Findings {
             let (mut caught, mut all) = (0, 0);
             for fault in faults.iter().filter(|fault| fault.kind == kind) {
                 let planted = plant::plant(&self.root, &fault.edits)?;
-                let known = self.outcome(Scope::Source(self.source), &planted);
+                let known = self.store.get(&tree::key(self.source, &planted));
                 let missing =
                     || format!("{}: not hunted yet in this state of the source", fault.id);
                 let verdict = &known.ok_or_else(missing)?.verdict;
@@ -97,10 +93,9 @@ impl Findings {
         mutants: &[Mutant],
     ) -> Result<Vec<String>, String> {
         let faults = self.faults(faults)?;
-        let planted = mutants.iter().map(|mutant| mutant.plant(&self.root));
-        let planted = planted.collect::<Result<Vec<_>, _>>()?;
-        let known = planted.iter().filter_map(|planted| self.outcome(Scope::File, planted));
-        store::report(&self.root, known)?;
+        let keys = mutants.iter().map(|mutant| mutant.key(&self.root));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        store::report(&self.root, keys.iter().filter_map(|key| self.store.get(key)))?;
         let (mutants, each) = self.mutants(mutants, mutants.len())?;
         let nets = nets::nets(&self.root, clean);
         let title = "## What cargo-mutants makes";

@@ -7,7 +7,6 @@ use crate::{
     mutants::Mutant,
     nets::{Net, SCHEDULES},
     store::{Outcome, Verdict},
-    tree::Scope,
 };
 
 impl Findings {
@@ -21,8 +20,7 @@ impl Findings {
         let mut survivors = Vec::new();
         let mut waiting = 0;
         for mutant in mutants {
-            let planted = mutant.plant(&self.root)?;
-            let Some(Outcome { verdict, .. }) = self.outcome(Scope::File, &planted) else {
+            let Some(Outcome { verdict, .. }) = self.store.get(&mutant.key(&self.root)?) else {
                 waiting += 1;
                 continue;
             };

@@ -120,7 +120,7 @@ pub struct Local<const FRAGS: usize, const SIZE: usize, E: Embed> {
     sent: u32,
     /// Fragments that came from pages, less those that went back unused.
     claimed: u32,
-    /// Fragments that came back past the ring's end: retired without it, or unseen.
+    /// Fragments that were retired without the ring.
     bare: u32,
     /// Fragments that were handed out before the last call.
     handed: u32,

@@ -57,7 +57,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         (out.max(0) as u32).div_ceil(4).clamp(BATCH.0, most)
     }
 
-    /// Fragments handed out so far.
+    /// Fragments handed out so far, less those that came back unseen: a handle that is given what others
+    /// allocate has less than none.
     pub(super) fn handed_out(&self) -> u32 {
         self.first.wrapping_add(self.claimed).wrapping_sub(self.claim.mask.len() as u32)
     }
@@ -94,7 +95,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// left to the pages, so a thread that only retires keeps little. No call is in flight.
     pub(super) fn send(&mut self) {
         let handed = self.handed_out();
-        let lately = handed.wrapping_sub(self.handed);
+        let lately = (handed.wrapping_sub(self.handed) as i32).max(0) as u32;
         // From call to call the number wavers, as grace periods take longer or shorter.
         self.pace = lately.max(self.pace - self.pace.div_ceil(16));
         let need = self.pace.saturating_mul(3).saturating_add(BATCH.0);

@@ -35,9 +35,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         self.first = self.first.wrapping_sub(1);
         // SAFETY: the ring is not full, so the place in front is the handle's, and empty.
         unsafe { self.part().ring.put(self.first, frag) };
-        // It came back past the end of the ring, and is not handed out any more.
-        self.bare = self.bare.wrapping_add(1);
-        self.claimed = self.claimed.wrapping_add(1);
         if self.due.wrapping_sub(self.first) > Self::HOLDS as u32 {
             self.due = self.due.wrapping_sub(1);
         }

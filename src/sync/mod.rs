@@ -7,6 +7,8 @@
 
 #[cfg(not(ptfrag_loom))]
 mod cell;
+#[cfg(any(ptfrag_loom, ptfrag_shuttle))]
+mod in_model;
 #[cfg(ptfrag_loom)]
 mod on_loom;
 #[cfg(ptfrag_shuttle)]
@@ -16,6 +18,8 @@ mod real;
 #[cfg(ptfrag_loom)]
 mod weak;
 
+#[cfg(any(ptfrag_loom, ptfrag_shuttle))]
+pub(crate) use in_model::*;
 #[cfg(ptfrag_loom)]
 pub(crate) use on_loom::*;
 #[cfg(ptfrag_shuttle)]

@@ -3,24 +3,9 @@
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 #[cfg(feature = "std")]
 pub(crate) use loom::sync::{Arc, atomic::AtomicUsize};
+pub(super) use loom::thread::yield_now;
 
 pub(crate) use super::weak::{AtomicPtr, AtomicU64};
-
-/// Whether this is a model.
-pub(crate) const MODEL: bool = true;
-
-/// Waiting lets another thread go on.
-pub(crate) struct Backoff;
-
-impl Backoff {
-    pub(crate) fn new() -> Self {
-        Self
-    }
-
-    pub(crate) fn snooze(&self) {
-        loom::thread::yield_now();
-    }
-}
 
 /// loom's cell. Freeing its memory is a write to it, which loom does not see by itself.
 pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);

@@ -3,6 +3,7 @@
 pub(crate) use shuttle::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
 };
+pub(super) use shuttle::thread::yield_now;
 #[cfg(feature = "std")]
 pub(crate) use shuttle::{
     sync::{Arc, atomic::AtomicUsize},
@@ -12,19 +13,3 @@ pub(crate) use shuttle::{
 pub(super) use core::sync::atomic::AtomicPtr as RealAtomicPtr;
 
 pub(crate) use super::cell::{OrderedPtr, UnsafeCell};
-
-/// Whether this is a model.
-pub(crate) const MODEL: bool = true;
-
-/// Waiting lets another thread go on.
-pub(crate) struct Backoff;
-
-impl Backoff {
-    pub(crate) fn new() -> Self {
-        Self
-    }
-
-    pub(crate) fn snooze(&self) {
-        shuttle::thread::yield_now();
-    }
-}

@@ -9,6 +9,7 @@ pub(crate) mod batch;
 #[cfg(feature = "alloc")]
 pub(crate) mod boxed;
 mod close;
+mod fetch;
 pub(crate) mod free;
 pub(crate) mod head;
 mod list;

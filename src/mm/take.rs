@@ -1,17 +1,17 @@
 //! Taking a fragment: from the first listed page without the lock, else with it, else from a fresh
 //! page.
 
-use core::{mem, ptr::NonNull};
+use core::ptr::NonNull;
 
 use super::{
-    free,
-    head::{MmHead, Pin},
+    fetch::{A_LITTLE, Fetching, LONG, Patience},
+    head::MmHead,
     misuse::bad_link,
 };
 use crate::{
-    embed::{AllocError, Embed, Hooks, PageSource, Rcu},
-    page::{PageDesc, Pieces, mask::Mask, word::Word},
-    sync::{AtomicU64, Backoff, Ordering, bound},
+    embed::{AllocError, Embed, Rcu},
+    page::{PageDesc, mask::Mask, word::Word},
+    sync::{AtomicU64, Ordering},
 };
 
 /// A fragment, by its page and its index there.
@@ -24,51 +24,6 @@ pub(crate) type Taken = (NonNull<PageDesc>, usize);
 #[inline]
 fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(), u64> {
     word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
-}
-
-/// So many pauses a taker waits for another that fetches a page, before it fetches one of its own; and so
-/// many for two of them, or before it says that there is none. A fetcher may have been stopped, so nobody
-/// waits for ever.
-const A_LITTLE: u32 = bound(32, 2);
-const LONG: u32 = bound(512, 4);
-
-/// Pauses so far.
-struct Patience {
-    backoff: Backoff,
-    pauses: u32,
-}
-
-impl Patience {
-    fn new() -> Self {
-        Self { backoff: Backoff::new(), pauses: 0 }
-    }
-
-    /// Whether there were so many.
-    fn is_over(&self, most: u32) -> bool {
-        self.pauses >= most
-    }
-
-    fn pause(&mut self) {
-        self.pauses += 1;
-        self.backoff.snooze();
-    }
-}
-
-/// A thread that fetches a page; dropped, also by a panic, it does not any more.
-struct Fetching<'m, const FRAGS: usize, const SIZE: usize, E: Embed>(&'m MmHead<FRAGS, SIZE, E>);
-
-impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetching<'m, FRAGS, SIZE, E> {
-    /// `None` if more than `most` others fetch a page, or one was listed meanwhile.
-    fn begin(head: &'m MmHead<FRAGS, SIZE, E>, most: u32) -> Option<Self> {
-        let begun = head.begin_fetch(most).then(|| Self(head))?;
-        head.list().first().is_none().then_some(begun)
-    }
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetching<'_, FRAGS, SIZE, E> {
-    fn drop(&mut self) {
-        self.0.end_fetch();
-    }
 }
 
 /// What the list gave.
@@ -182,13 +137,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
     }
 
-    /// Waits until nobody fetches a page any more, or one is listed, or there were so many pauses.
-    fn wait_for_fetchers(&self, patience: &mut Patience, most: u32) {
-        while self.is_fetching() && self.list().first().is_none() && !patience.is_over(most) {
-            patience.pause();
-        }
-    }
-
     /// The lock-free way: one compare-and-swap on the first page's word.
     ///
     /// `None` when there is no first page, or nothing but its host, or it has just left the list.
@@ -278,74 +226,5 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 Err(seen) => now = seen,
             }
         }
-    }
-
-    /// Fetches a page and gives all but one of its fragments back, which lists it.
-    ///
-    /// # Safety
-    /// As for [`take`](Self::take).
-    unsafe fn take_fresh(head: NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
-        // SAFETY: passed on to the caller.
-        let (page, addr) = unsafe { Self::fetch(head) }?;
-        let first = Mask::single(0);
-        let mask = Word::<FRAGS>::ALL - first;
-        // SAFETY: all fragments are ours, unseen, and one stays ours.
-        unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
-        Ok((page, first))
-    }
-
-    /// Fetches a page whose fragments are all used, by the caller.
-    ///
-    /// # Safety
-    /// As for [`take`](Self::take).
-    unsafe fn fetch(head: NonNull<Self>) -> Result<(NonNull<PageDesc>, NonNull<u8>), AllocError> {
-        // SAFETY: the caller's pin keeps the head.
-        let this = unsafe { head.as_ref() };
-        let fetched = Fetched::from(this)?;
-        let page = fetched.page;
-        // SAFETY: just fetched.
-        let addr = unsafe { this.source.addr(page) };
-        // SAFETY: just fetched, and nobody has seen it.
-        if unsafe { this.source.is_zeroed(page) } {
-            this.hooks.page_in_zeroed(addr)?;
-        } else {
-            this.hooks.page_in(addr)?;
-        }
-        // SAFETY: descriptors are type-stable.
-        let desc = unsafe { page.as_ref() };
-        // SAFETY: nobody else knows the page yet.
-        unsafe { desc.set_mm(head.as_ptr().cast()) };
-        // Relaxed: others get to the page through the list or through a fragment, and both ways
-        // are ordered.
-        desc.word.store(Word::<FRAGS>::fresh().bits(), Ordering::Relaxed);
-        mem::forget(fetched);
-        Ok((page, addr))
-    }
-}
-
-/// A page on its way into an mm, with its pin; dropped, also by a panic in the hook, both go back.
-struct Fetched<'m, const FRAGS: usize, const SIZE: usize, E: Embed> {
-    head: &'m MmHead<FRAGS, SIZE, E>,
-    page: NonNull<PageDesc>,
-}
-
-impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetched<'m, FRAGS, SIZE, E> {
-    fn from(head: &'m MmHead<FRAGS, SIZE, E>) -> Result<Self, AllocError> {
-        let page = head.source.get()?;
-        if let Err(error) = head.pin(Pin::Page) {
-            // SAFETY: nobody has seen it.
-            unsafe { head.source.put(page) };
-            return Err(error);
-        }
-        Ok(Self { head, page })
-    }
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetched<'_, FRAGS, SIZE, E> {
-    fn drop(&mut self) {
-        // SAFETY: nobody has seen it.
-        unsafe { self.head.source.put(self.page) };
-        // SAFETY: this was the page's pin, and not the last one: whoever takes has a handle.
-        unsafe { MmHead::unpin(self.head.into(), Pin::Page) };
     }
 }

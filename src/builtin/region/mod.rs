@@ -4,6 +4,7 @@
 //! accessible from the front as they are needed. The number of a page is its place in both, so
 //! address and descriptor follow from each other by shifts.
 
+mod discard;
 mod free;
 mod growth;
 mod map;
@@ -17,7 +18,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 
 use self::{
-    free::{Free, Stack},
+    free::Free,
     growth::Growth,
     map::{Map, system_page, too_large},
 };
@@ -30,9 +31,6 @@ use crate::{
 /// Descriptors stand at distances of `1 << DESC_SHIFT` bytes: a power of two, which their size
 /// need not be on 32-bit machines.
 const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros();
-
-/// The most pages that give their memory back together.
-const TOGETHER: usize = 64;
 
 /// A page source over `mmap`: up to a fixed number of pages of `PAGE` bytes.
 ///
@@ -197,41 +195,6 @@ impl Inner {
     #[inline(always)]
     fn number(&self, page: NonNull<PageDesc>) -> usize {
         (page.addr().get() - self.descs.base().addr().get()) >> DESC_SHIFT
-    }
-
-    /// So many pages give their memory back together: an eighth of those that keep it, at most.
-    fn together(&self) -> usize {
-        (self.keep / 8).clamp(1, TOGETHER)
-    }
-
-    /// Gives the memory of pages back to the system, a run of neighbours at a time. They are on no stack
-    /// of the region's any more, so that it is done without the lock.
-    fn discard<const PAGE: usize>(&self, mut excess: Stack) {
-        let mut numbers = [0; TOGETHER];
-        let mut count = 0;
-        // SAFETY: the region lives, and nobody else has the stack.
-        while let Some(page) = unsafe { excess.pop() } {
-            numbers[count] = self.number(page);
-            count += 1;
-        }
-        let numbers = &mut numbers[..count];
-        numbers.sort_unstable();
-        for run in numbers.chunk_by(|one, next| one + 1 == *next) {
-            let start = run[0] * PAGE;
-            // SAFETY: these pages are at home, and nobody else can find them.
-            let discarded = unsafe { self.pages.discard(start..start + run.len() * PAGE) };
-            let mut free = self.free();
-            for &number in run {
-                // SAFETY: it is the number of a page.
-                let page = unsafe { self.nth(number) };
-                let stack = match discarded {
-                    Ok(()) => &mut free.cold,
-                    Err(_) => &mut free.warm,
-                };
-                // SAFETY: the page is on no stack, and this is the lock.
-                unsafe { stack.push(page) };
-            }
-        }
     }
 
     /// Takes an accessible page, if one is free.

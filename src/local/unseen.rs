@@ -6,11 +6,12 @@ use super::{Local, part::LEFT};
 use crate::{embed::Embed, frag::Frag, mm::batch::Batch, sync::Ordering};
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
-    /// Gives back a fragment that no reader has seen, to be the next that this handle hands out. Never an
-    /// RCU call; takes the mm's lock only when the handle is full. A fragment of another mm is given back
-    /// there, without the handle.
+    /// Gives back a fragment that no reader has seen, to be the next that this handle hands out: a few loads
+    /// and stores of the thread's own.
     ///
-    /// One that finds the handle full gives half of what is ready back to its pages, in one go.
+    /// One that finds the handle full gives half of what is ready back to its pages, in one go. Where that
+    /// is nothing, while what a flushed handle has sent is not back yet, and where the fragment is another
+    /// mm's, it is [given back](Frag::give_back) without the handle.
     #[inline]
     pub fn give_back(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         // While a call is in flight, what is in front of it must be a fragment of the handle's: see below.

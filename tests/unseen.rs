@@ -77,6 +77,7 @@ fn a_handle_that_allocates_nothing() {
     bench.expect_home();
 }
 
+/// It goes back to its own page at once.
 #[test]
 fn of_another_mm() {
     let domain = OwnedDomain::new();
@@ -84,7 +85,45 @@ fn of_another_mm() {
     let [first, second] = [(), ()].map(|()| Mm::<16, 256, _>::new(&domain, region.clone()));
     let mut local = first.local();
     local.give_back(second.alloc().unwrap());
-    drop((local, first, second));
     (0..4).for_each(|_| domain.barrier());
-    assert_eq!(region.pages_out(), 0);
+    assert_eq!((first.pages(), second.pages()), (0, 0));
+    local.give_back(first.alloc().unwrap());
+    (0..4).for_each(|_| domain.barrier());
+    assert_eq!((first.pages(), second.pages()), (1, 0));
+}
+
+/// A handle that is nearly full of what waits and of what is ready has room for as many as it says.
+#[test]
+fn a_full_handle() {
+    const HOLDS: usize = Local::<16, 256, common::ByHand<4096>>::HOLDS;
+    for spare in 0..24 {
+        let bench = Sixteen::new(200);
+        let mut local = bench.mm().local();
+        let mut out: Vec<_> = (0..3 * HOLDS).map(|_| local.alloc().unwrap()).collect();
+        let some = |out: &mut Vec<_>| out.pop().unwrap();
+        // A call comes back, and what it was for is ready; another one is in flight.
+        (0..200).for_each(|_| local.retire(some(&mut out)));
+        bench.rcu.run_down();
+        (0..HOLDS - 200 - spare).for_each(|_| local.retire(some(&mut out)));
+        for _ in 0..40 {
+            local.give_back(some(&mut out));
+            local.retire(some(&mut out));
+        }
+        drop((out, local));
+        bench.expect_home();
+    }
+}
+
+/// Where all that a full handle holds waits for a grace period, there is no room for what is given back.
+#[test]
+fn a_full_handle_that_waits() {
+    const HOLDS: usize = Local::<16, 256, common::ByHand<4096>>::HOLDS;
+    let bench = Sixteen::new(200);
+    let mut local = bench.mm().local();
+    let mut out: Vec<_> = (0..2 * HOLDS).map(|_| local.alloc().unwrap()).collect();
+    let retired = out.split_off(HOLDS);
+    retired.into_iter().for_each(|frag| local.retire(frag));
+    out.into_iter().for_each(|frag| local.give_back(frag));
+    drop(local);
+    bench.expect_home();
 }

@@ -1,9 +1,16 @@
 //! Threads that want a page at the same time.
 #![cfg(all(unix, feature = "std"))]
 
-use std::{sync::Barrier, thread};
+use std::{
+    ptr::NonNull,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
 
-use ptfrag::{Mm, OwnedDomain, Region};
+use ptfrag::{AllocError, Domain, Embed, Mm, OwnedDomain, PageDesc, PageSource, Region, SpinLock};
 
 /// Two threads share the one page that there is; each finds what it needs, though the other may be about
 /// to list it.
@@ -53,4 +60,73 @@ fn a_crowd_draws_few_pages() {
         most = most.max(region.pages_taken());
     }
     assert!(most <= 2, "{most} pages");
+}
+
+/// The first two who ask are stopped on the way, until they are let go.
+#[derive(Clone)]
+struct Stopping {
+    region: Region<4096>,
+    asked: Arc<AtomicUsize>,
+    let_go: Arc<AtomicBool>,
+}
+
+// SAFETY: the region does it all.
+unsafe impl PageSource for Stopping {
+    const PAGE_SIZE: usize = 4096;
+
+    fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
+        if self.asked.fetch_add(1, Ordering::SeqCst) < 2 {
+            while !self.let_go.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+        }
+        self.region.get()
+    }
+
+    unsafe fn put(&self, page: NonNull<PageDesc>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.region.put(page) };
+    }
+
+    fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
+        self.region.desc(addr)
+    }
+
+    unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.region.addr(page) }
+    }
+}
+
+struct Parts;
+
+impl Embed for Parts {
+    type Rcu = &'static Domain;
+    type Source = Stopping;
+    type Lock = SpinLock;
+    type Hooks = ();
+}
+
+/// Nobody waits for ever for those who fetch a page.
+#[test]
+fn fetchers_that_are_stopped_hold_nobody_up() {
+    let source = Stopping {
+        region: Region::new(8).unwrap(),
+        asked: Arc::new(AtomicUsize::new(0)),
+        let_go: Arc::new(AtomicBool::new(false)),
+    };
+    let mm = Mm::<16, 256, Parts>::new_in(Domain::global(), source.clone(), ());
+    thread::scope(|scope| {
+        for stopped in 1..=2 {
+            scope.spawn(|| drop(mm.alloc().unwrap()));
+            while source.asked.load(Ordering::SeqCst) < stopped {
+                thread::yield_now();
+            }
+        }
+        let frags = [(); 40].map(|()| mm.alloc().unwrap());
+        assert_eq!(source.region.pages_out(), 3);
+        source.let_go.store(true, Ordering::SeqCst);
+        drop(frags);
+    });
+    assert_eq!(source.asked.load(Ordering::SeqCst), 5);
 }

@@ -14,6 +14,11 @@
 //!   else.
 //! - **partial list**: the mm's doubly linked list of pages that have something free.
 //! - **host**: the free fragment of a listed page in which the list node lies.
+//! - **token** ([`Frag`](crate::Frag)): the right to one used fragment.
+//! - **handle** ([`Local`]): a thread's stock of fragments of an mm. It *claims* all that is free on a page
+//!   at once.
+//! - **drain**, **release**: an empty page that has left the list drains, for one more grace period; then
+//!   it is released, which sends it back to its source.
 //! - **grace period**: after it, every read-side section that had begun before it has ended.
 //!
 //! # The page word
@@ -23,11 +28,13 @@
 //!
 //! | transition | word | outside the word |
 //! | --- | --- | --- |
+//! | fetch | zero -> all U: a page from the source, whose taker gives the rest back or claims all | |
 //! | take | F -> U, never the host; or under the lock all that is left | unlink |
 //! | retire | U -> P if P is empty, else U -> X; never the lock | call RCU if P was empty |
 //! | give back | U -> F | link if F was empty; drain if all is free |
 //! | callback | P -> F, X -> P | link, drain or release; call RCU again if P is not empty |
 //! | drain | all free, and the mm does not [keep](crate::Mm::keeping) it: off the list for good | unlink, then call RCU; its callback releases the page |
+//! | shrink | all free and listed: DRAIN | unlink, then call RCU |
 //! | close | LISTED cleared on every page | unlink; drain what is all free |
 //!
 //! # The rules
@@ -119,7 +126,7 @@
 //!   retire, which at most tries the lock.
 //! - *close*: for every page. *shrink*: for every 16 pages that go, or 64 that it looks at.
 //!
-//! Retiring, reading and publishing never take it. So a thread that stops for ever while it holds an
+//! Retiring, reading and publishing never wait for it. So a thread that stops for ever while it holds an
 //! mm's lock stops those who need that mm's list, and nobody else: not what is retired, not readers,
 //! no other mm, no callback. One that stops between its change of a word and the call that this asks
 //! for keeps what waits on that page from coming back, and nothing else; one that stops with a handle

@@ -131,3 +131,23 @@ fn places_do_not_get_lost() {
     assert_eq!((bench.mm().pages(), bench.mm().shrink()), (3, 3));
     bench.expect_home();
 }
+
+/// A handle that claims the page that is kept leaves its place to another.
+#[test]
+fn a_claim_gives_the_place_up() {
+    let bench = keeping(1);
+    let mut local = bench.mm().local();
+    // Enough for a handle to claim pages, and no page has anything left.
+    let frags: Vec<_> = (0..12).map(|_| local.alloc().unwrap()).collect();
+    drop(bench.take(4));
+    assert_eq!(bench.mm().pages(), 4);
+    let claimed = local.alloc().unwrap();
+    assert_eq!(bench.mm().pages(), 4);
+    drop(bench.take(4));
+    bench.rcu.run_down();
+    assert_eq!(bench.mm().pages(), 5);
+    drop((frags, claimed, local));
+    bench.rcu.run_down();
+    assert_eq!((bench.mm().pages(), bench.mm().shrink()), (1, 1));
+    bench.expect_home();
+}

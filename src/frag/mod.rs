@@ -106,7 +106,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     }
 
     /// Lets the token go; the fragment stays used until the pointer is handed to
-    /// [`Mm::retire_raw`](crate::Mm::retire_raw) or [`Mm::from_raw`](crate::Mm::from_raw).
+    /// [`Mm::retire_raw`](crate::Mm::retire_raw) or [`Mm::from_raw`](crate::Mm::from_raw), to
+    /// [`Local::retire_raw`](crate::Local::retire_raw), or without the mm to
+    /// [`Frag::retire_raw`](Self::retire_raw) or [`Frag::from_raw`](Self::from_raw).
     #[must_use = "the fragment leaks unless the pointer is retired or turned back into a token"]
     #[inline]
     pub fn into_raw(self) -> NonNull<u8> {

@@ -17,7 +17,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// # Errors
     /// [`AllocError`] when nothing is free and the source has no page (or the hooks refuse it), and
     /// when the mm was closed. The mm stays usable: once something has come back, a later call
-    /// succeeds.
+    /// succeeds. Trying again does not bring it back. Under a [`Domain`](crate::Domain) somebody has to
+    /// run callbacks: outside of sections call its `poll`, or its `barrier`, which waits.
     #[inline]
     pub fn alloc(&self) -> Result<Frag<FRAGS, SIZE, E>, AllocError> {
         // SAFETY: the handle pins the head.

@@ -63,7 +63,8 @@ struct Claim {
 ///
 /// Nobody else can get these, and their pages do not go home: a handle of which nothing is heard
 /// keeps up to `HOLDS` pages in use, and one that its claim lies on. So one that is going to be idle
-/// had better be [flushed](Self::flush) by whoever has it. One that is dropped, also by a panic,
+/// had better be [flushed](Self::flush) by whoever has it, and a source has room for that many pages for
+/// each handle, beside those that are in use or wait for a grace period. One that is dropped, also by a panic,
 /// keeps nothing; one that is leaked keeps it all. Besides, a handle has about 8 KiB of memory.
 ///
 /// # How long that takes

@@ -204,7 +204,7 @@ impl Domain {
         }
     }
 
-    /// Waits until every section that is open now has ended. They happen before its return, and
+    /// Waits until every section that is open now has ended. Runs no callbacks. They happen before its return, and
     /// every section that it did not wait for sees what happened before the call.
     ///
     /// # Panics
@@ -216,7 +216,8 @@ impl Domain {
 
     /// Waits until all callbacks that were queued before, by any thread, have run; they happen
     /// before its return. Runs some or all of them itself. Heads that those queue are not waited
-    /// for.
+    /// for, and a page can need several on its way home: call it until [`Mm::pages`](crate::Mm::pages) or
+    /// the source's count settles.
     ///
     /// # Panics
     /// Inside a section of this domain or inside a callback, where it might never return.

@@ -94,10 +94,12 @@
 //!     otherwise, since the head may be gone after it; who takes from an empty page gives its place up.
 //!     So there are never more empty pages than places, and at times a place too many.
 //! 20. *One thread at a time fetches a page for an mm*, from before the source is asked until the page is
-//!     listed, and others that find nothing listed wait for it, but not for ever: it may have been
-//!     stopped.
+//!     listed, and others that find nothing listed wait for it, but not for ever, since it may have been
+//!     stopped: after a little a second one fetches as well, and after long everybody does. Who claims a
+//!     fresh page for a handle lists nothing, so others may have waited in vain.
 //! 21. *A page that was looked at in an earlier hold of the lock may be another mm's*: its word and then
-//!     its owner are asked again before a walk along the list goes on behind it.
+//!     its owner are asked again before a walk along the list goes on behind it, in a section that was
+//!     entered before, in which the page cannot change hands.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -140,10 +142,11 @@
 //!
 //! # What is found
 //! The word tells used fragments from others, and nothing else; a descriptor tells its mm. So these are
-//! panics, in the call that does it, with nothing changed:
-//! - a second free of a fragment that has not been handed out since, by whichever of
-//!   [`Frag`](crate::Frag), [`Slot`](crate::Slot) and [`Mm`](crate::Mm);
-//! - a pointer into no page of the source, or into the middle of a fragment; a fragment of another mm;
+//! panics, in the call that does it, with that page and fragment unchanged:
+//! - a second free of a fragment that no handle has got hold of since, and that has not been handed out
+//!   since, by whichever of [`Frag`](crate::Frag), [`Slot`](crate::Slot) and [`Mm`](crate::Mm);
+//! - a pointer into no page of the source, or into the middle of a fragment; where an mm is
+//!   named ([`Mm`](crate::Mm), [`Slot`](crate::Slot)) a fragment of another;
 //! - a page that is to leave the list when its neighbours do not point at it.
 //!
 //! And these are found later or not at all:

@@ -45,10 +45,12 @@ fn the_words_of_a_node() {
 #[test]
 fn zeros() {
     type Zero = Zeroed<4096, 256>;
+    // SAFETY: for the mm below, which has this geometry.
+    let zeroed = unsafe { Zero::new() };
     let (rcu, region) = (Manual::new(), Region::<4096>::with_keep(40, 4).unwrap());
     // Others leave their pages as they are.
     let dirt = Mm::<16, 256, ByHand<4096, ()>>::new_in(rcu, region.clone(), ());
-    let mm = Mm::<16, 256, ByHand<4096, Zero>>::new_in(rcu, region.clone(), Zeroed).keeping(2);
+    let mm = Mm::<16, 256, ByHand<4096, Zero>>::new_in(rcu, region.clone(), zeroed).keeping(2);
     let dice = Dice::new(5);
     for _ in 0..60 {
         let mut local = mm.local();
@@ -84,8 +86,10 @@ fn zeros() {
 #[test]
 fn a_hook_and_a_double_free() {
     type Zero = Zeroed<4096, 1024>;
+    // SAFETY: for the mm below, which has this geometry.
+    let zeroed = unsafe { Zero::new() };
     let (rcu, region) = (Manual::new(), Region::<4096>::new(2).unwrap());
-    let mm = Mm::<4, 1024, ByHand<4096, Zero>>::new_in(rcu, region.clone(), Zeroed);
+    let mm = Mm::<4, 1024, ByHand<4096, Zero>>::new_in(rcu, region.clone(), zeroed);
     let frags = [(); 4].map(|()| mm.alloc().unwrap().into_raw());
     // SAFETY: let go above.
     let [first, second] = [(), ()].map(|()| unsafe { mm.from_raw(frags[3]) });

@@ -17,15 +17,27 @@ use crate::embed::{AllocError, Hooks};
 ///
 /// type Tables = Mm<16, 256, Std<'static, 4096, Zeroed<4096, 256>>>;
 ///
-/// let mm = Tables::new_in(Domain::global(), Region::new(64)?, Zeroed);
+/// // SAFETY: for an mm of this geometry, and nothing else.
+/// let mm = Tables::new_in(Domain::global(), Region::new(64)?, unsafe { Zeroed::new() });
 /// let mut frag = mm.alloc()?;
 /// frag[7] = 7;
 /// drop(frag);
 /// assert!(mm.alloc()?.iter().all(|byte| *byte == 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Default)]
-pub struct Zeroed<const PAGE: usize, const SIZE: usize>;
+pub struct Zeroed<const PAGE: usize, const SIZE: usize>(());
+
+impl<const PAGE: usize, const SIZE: usize> Zeroed<PAGE, SIZE> {
+    /// The hooks.
+    ///
+    /// # Safety
+    /// They become the hooks of an mm with fragments of `SIZE` bytes on pages of `PAGE`, and nobody but
+    /// that calls them: they write to what they are given.
+    #[must_use]
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
 
 impl<const PAGE: usize, const SIZE: usize> fmt::Debug for Zeroed<PAGE, SIZE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,10 @@
 
 use core::mem::ManuallyDrop;
 
-use super::{Local, part::LEFT};
+use super::{
+    Local,
+    part::{OVER, SENT},
+};
 use crate::{embed::Embed, frag::Frag, mm::batch::Batch, sync::Ordering};
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
@@ -49,8 +52,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         }
         self.look();
         // What a flushed handle has sent goes to its pages, and the places are skipped with all that is in
-        // front of them; so nothing is put there.
-        if self.in_flight() && self.part().state.load(Ordering::Relaxed) == LEFT {
+        // front of them; so nothing is put there. One look decides, since the callback can end that state
+        // at any moment; what waits for the handle stays its own.
+        let waits = |state| matches!(state, SENT | OVER);
+        if self.in_flight() && !waits(self.part().state.load(Ordering::Relaxed)) {
             return drop(frag);
         }
         if self.is_full() {

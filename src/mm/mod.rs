@@ -138,7 +138,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// # Safety
     /// The pointer came from `into_ptr` of an mm of this very type, and no other handle that was made of
     /// it is dropped, then or later. Not dropped, several can be used at the same time, by any thread,
-    /// until one of them is.
+    /// until one of them is; but [`keeping`](Self::keeping) takes the only one that there is.
     #[must_use]
     pub unsafe fn from_ptr(head: NonNull<MmHead<FRAGS, SIZE, E>>) -> Self {
         Self { head }

@@ -10,7 +10,7 @@ use super::{
     misuse::bad_link,
 };
 use crate::{
-    embed::Embed,
+    embed::{Embed, Rcu},
     page::{PageDesc, word::Word},
     sync::{Ordering, bound},
 };
@@ -38,11 +38,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let mut walk = Walk::Front;
         while !matches!(walk, Walk::Over) && looks > 0 {
             let mut empty = [None; SENT];
+            // The page behind which the walk stands may be another mm's by now: in a section it cannot change
+            // hands between the look at its word and the look at its owner.
+            let section = self.rcu.read();
             self.lock();
             // SAFETY: under the lock.
             let done = unsafe { self.take_empty(&mut walk, &mut looks, &mut empty) };
             // SAFETY: ours; the caller's handle is the pin.
             unsafe { Self::unlock(self.into()) };
+            drop(section);
             for page in empty.into_iter().flatten() {
                 // SAFETY: the page drains, by us.
                 unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
@@ -112,7 +116,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The word of a page, if this mm lists it now.
     ///
     /// # Safety
-    /// The caller holds the lock, and the page is one of the source.
+    /// The caller holds the lock, in a section that it entered before, and the page is one of the source.
     unsafe fn listed(&self, page: NonNull<PageDesc>) -> Option<Word<FRAGS>> {
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };

@@ -112,8 +112,9 @@ impl PageDesc {
     /// The link that [`set_link`](Self::set_link) left here.
     ///
     /// # Safety
-    /// The caller is the page's source, which has the page at home, lets nobody else at the field
-    /// meanwhile, and has called `set_link` since the page came home.
+    /// The caller is the page's source, which has the page at home, or is asked whether it
+    /// [is zeroed](crate::PageSource::is_zeroed); it lets nobody else at the field meanwhile, and has
+    /// called `set_link` since the page came home.
     #[must_use]
     pub unsafe fn link(&self) -> Option<NonNull<Self>> {
         // SAFETY: the source lets nobody else at the field.

@@ -5,25 +5,56 @@ mod common;
 
 use std::{
     cell::{Cell, RefCell},
+    ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use common::Manual;
-use ptfrag::{Embed, Frag, Mm, RawLock, Region, SpinLock};
+use common::{Manual, ManualGuard};
+use ptfrag::{Embed, Frag, Mm, RawLock, Rcu, RcuFn, RcuHead, Region, SpinLock};
 
 thread_local! {
-    /// What is to be done after the next release of a lock by this thread.
+    /// What is to be done before this thread enters a section, and how many it enters before that.
     static BETWEEN: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+    static SKIP: Cell<usize> = const { Cell::new(0) };
     /// Whether somebody else seems to hold every lock.
     static REFUSE: Cell<bool> = const { Cell::new(false) };
 }
 static HOLDS: AtomicUsize = AtomicUsize::new(0);
 
-/// A lock that counts, and between two holds of which something can happen.
-struct Interrupted(SpinLock);
+/// Grace periods by hand; a shrink enters a section for each hold of the lock, and before that something
+/// can happen.
+#[derive(Clone, Copy)]
+struct Interrupted(Manual);
 
-// SAFETY: the lock inside does it all; what comes after its release touches it no more.
-unsafe impl RawLock for Interrupted {
+// SAFETY: the one inside does it all.
+unsafe impl Rcu for Interrupted {
+    type Guard = ManualGuard;
+
+    fn read(self) -> ManualGuard {
+        if SKIP.get() > 0 {
+            SKIP.set(SKIP.get() - 1);
+        } else {
+            let between = BETWEEN.with_borrow_mut(Option::take);
+            between.into_iter().for_each(|between| between());
+        }
+        self.0.read()
+    }
+
+    fn covers(self, guard: &ManualGuard) -> bool {
+        self.0.covers(guard)
+    }
+
+    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.call(head, func) };
+    }
+}
+
+/// A lock that counts.
+struct Counting(SpinLock);
+
+// SAFETY: the lock inside does it all.
+unsafe impl RawLock for Counting {
     fn new() -> Self {
         Self(SpinLock::new())
     }
@@ -40,17 +71,15 @@ unsafe impl RawLock for Interrupted {
     unsafe fn unlock(&self) {
         // SAFETY: passed on to the caller.
         unsafe { self.0.unlock() };
-        let between = BETWEEN.with_borrow_mut(Option::take);
-        between.into_iter().for_each(|between| between());
     }
 }
 
 struct Parts;
 
 impl Embed for Parts {
-    type Rcu = Manual;
+    type Rcu = Interrupted;
     type Source = Region<4096>;
-    type Lock = Interrupted;
+    type Lock = Counting;
     type Hooks = ();
 }
 
@@ -61,7 +90,7 @@ type Two = Mm<2, 2048, Parts>;
 fn the_list_is_gone_through_once() {
     const PAGES: usize = 2400;
     let (rcu, region) = (Manual::new(), Region::new(PAGES).unwrap());
-    let mm = Two::new_in(rcu, region.clone(), ()).keeping(PAGES as u32);
+    let mm = Two::new_in(Interrupted(rcu), region.clone(), ()).keeping(PAGES as u32);
     // The two of one page are neighbours.
     let frags: Vec<_> = (0..2 * PAGES).map(|_| mm.alloc().unwrap()).collect();
     let mut kept = Vec::new();
@@ -84,8 +113,8 @@ fn the_list_is_gone_through_once() {
 #[test]
 fn the_walk_loses_its_page() {
     let (rcu, region) = (Manual::new(), Region::new(200).unwrap());
-    let mm = Two::new_in(rcu, region.clone(), ()).keeping(20);
-    let other: &Two = Box::leak(Box::new(Two::new_in(rcu, region.clone(), ())));
+    let mm = Two::new_in(Interrupted(rcu), region.clone(), ()).keeping(20);
+    let other: &Two = Box::leak(Box::new(Two::new_in(Interrupted(rcu), region.clone(), ())));
     // The pages are listed, the last one in front; the first 20 are empty, and as many are kept.
     let frags: Vec<_> = (0..2 * 120).map(|_| mm.alloc().unwrap()).collect();
     let mut halves = Vec::new();
@@ -95,6 +124,7 @@ fn the_walk_loses_its_page() {
     // The last page that is looked at in the first hold.
     let at = halves.remove(halves.len() - 64);
     let addr = at.as_ptr();
+    SKIP.set(1);
     BETWEEN.set(Some(Box::new(move || {
         at.give_back();
         rcu.run_down();
@@ -113,7 +143,7 @@ fn the_walk_loses_its_page() {
 #[test]
 fn a_callback_that_comes_again_keeps_its_page() {
     let (rcu, region) = (Manual::new(), Region::new(2).unwrap());
-    let mm = Two::new_in(rcu, region.clone(), ()).keeping(1);
+    let mm = Two::new_in(Interrupted(rcu), region.clone(), ()).keeping(1);
     Frag::retire_all([mm.alloc().unwrap(), mm.alloc().unwrap()]);
     REFUSE.set(true);
     assert_eq!((rcu.grace_period(), rcu.grace_period()), (1, 1));

@@ -15,7 +15,7 @@ use crate::{
 /// So many pauses a taker waits for another that fetches a page, before it fetches one of its own; and so
 /// many for two of them, or before it says that there is none. A fetcher may have been stopped, so nobody
 /// waits for ever.
-pub(super) const A_LITTLE: u32 = bound(32, 0);
+pub(super) const A_LITTLE: u32 = bound(32, 2);
 pub(super) const LONG: u32 = bound(512, 4);
 
 /// Pauses so far.

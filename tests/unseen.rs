@@ -96,7 +96,7 @@ fn of_another_mm() {
 #[test]
 fn a_full_handle() {
     const HOLDS: usize = Local::<16, 256, common::ByHand<4096>>::HOLDS;
-    for spare in 0..24 {
+    for spare in 0..40 {
         let bench = Sixteen::new(200);
         let mut local = bench.mm().local();
         let mut out: Vec<_> = (0..3 * HOLDS).map(|_| local.alloc().unwrap()).collect();

@@ -39,7 +39,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// The handle where it was put away, to be used there.
     ///
     /// # Safety
-    /// As for [`from_ptr`](Self::from_ptr), as long as the reference is used.
+    /// As for [`from_ptr`](Self::from_ptr), as long as the reference is used. The handle stays where it is:
+    /// it is neither overwritten nor swapped nor taken out through the reference, since it lies in the very
+    /// part that its drop frees.
     #[must_use]
     pub unsafe fn at_ptr<'a>(part: NonNull<LocalPart<FRAGS, SIZE, E>>) -> &'a mut Self {
         // SAFETY: as above.

@@ -39,7 +39,7 @@
 //! | [`Frag::give_back`], drop | one compare-and-swap | if the page had nothing free, or is all free now |
 //! | [`Slot::load`] | one load, and [`Rcu::covers`]; the caller has a read-side section open | never |
 //! | [`Slot::publish`], [`Slot::clear`] | one swap, and the retirement | never |
-//! | [`Local::alloc`], [`Local::retire`], [`Local::give_back`] | a few loads and stores of the thread's own; at times what the handle owes | where it claims a page; `retire` at most tries |
+//! | [`Local::alloc`], [`Local::retire`], [`Local::give_back`] | a few loads and stores of the thread's own; at times what the handle owes | where it claims a page or is full; `retire` at most tries |
 //! | the end of a grace period | one compare-and-swap per page | only tried; if it is held, again after another grace period |
 //!
 //! A section of [`Domain`] is two stores and a full fence. What is retired comes back after one or two

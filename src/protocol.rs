@@ -90,16 +90,16 @@
 //!     handle's part ([`LocalPart`]), with the RCU head and the fragments in it. Nothing is put in front
 //!     of what a flushed handle has sent: those places are skipped with all that is before them.
 //! 19. *An empty page stays on the list only with a place of its own*, of as many as the mm keeps. The
-//!     place is reserved before the word is changed, and given up before it if the change turns out
-//!     otherwise, since the head may be gone after it; who takes from an empty page gives its place up.
-//!     So there are never more empty pages than places, and at times a place too many.
+//!     place is reserved before the word is changed. If the change turns out otherwise it is given up
+//!     while something still pins the head: before the change, or under the lock. Who takes from an
+//!     empty page, or takes it off the list, gives its place up afterwards. So there are never more empty
+//!     pages than places, and at times a place too many.
 //! 20. *One thread at a time fetches a page for an mm*, from before the source is asked until the page is
 //!     listed, and others that find nothing listed wait for it, but not for ever, since it may have been
 //!     stopped: after a little a second one fetches as well, and after long everybody does. Who claims a
 //!     fresh page for a handle lists nothing, so others may have waited in vain.
-//! 21. *A page that was looked at in an earlier hold of the lock may be another mm's*: its word and then
-//!     its owner are asked again before a walk along the list goes on behind it, in a section that was
-//!     entered before, in which the page cannot change hands.
+//! 21. *A walk along the list that lets the lock go in between stands at a page of the list*: who takes
+//!     that page off moves the walk on. So it never looks at what has become another mm's.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -112,6 +112,8 @@
 //! | what is written before publishing | Release of the slot's swap; Acquire of its load |
 //! | retire before the callback, sections before the callback | the RCU implementation ([`Rcu`]) |
 //! | list nodes | the lock |
+//! | a page's owner before another mm's overwritten link is followed there | Release of the change that listed it; Acquire of the check's load of the word |
+//! | what the mm's handles did before it is set what it keeps | Release and Acquire of the pin count |
 //! | readers and hook of what a handle retired, before its reuse | Release of the callback's exchange of the part's state; Acquire of the handle's load |
 //! | all that a handle did before its callback ends the part | Release of the drop's exchange of the state; Acquire of the callback's |
 //! | all use of an mm's head before its end | Release and Acquire of the pin count |
@@ -151,8 +153,8 @@
 //!
 //! And these are found later or not at all:
 //! - *Through a handle*: what a [`Local`] holds is used as far as the word goes. Builds with debug
-//!   assertions look through the handle at each retirement and give-back, and panic over what it holds
-//!   already. In others a second [`Local::retire_raw`](crate::Local::retire_raw) of such a fragment is not
+//!   assertions look through the handle first at each retirement and give-back through it, and panic over
+//!   what it holds already. In others a second [`Local::retire_raw`](crate::Local::retire_raw) of such a fragment is not
 //!   noticed, and the handle hands the fragment out twice; it is a panic only when both have gone to the
 //!   page's word without a user in between, as in a flush.
 //! - *In a callback*: a callback cannot unwind, so what is found there (an overwritten list node, or a

@@ -62,10 +62,14 @@ fn a_crowd_draws_few_pages() {
     assert!(most <= 2, "{most} pages");
 }
 
-/// The first two who ask are stopped on the way, until they are let go.
+/// The first who ask are stopped on the way, until they are let go.
 #[derive(Clone)]
 struct Stopping {
     region: Region<4096>,
+    /// How many are stopped.
+    stopped: usize,
+    /// Whether they have their page by then, and who finds none lets them go.
+    with_page: bool,
     asked: Arc<AtomicUsize>,
     let_go: Arc<AtomicBool>,
 }
@@ -75,12 +79,15 @@ unsafe impl PageSource for Stopping {
     const PAGE_SIZE: usize = 4096;
 
     fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
-        if self.asked.fetch_add(1, Ordering::SeqCst) < 2 {
+        let early = self.with_page.then(|| self.region.get());
+        if early == Some(Err(AllocError)) {
+            self.let_go.store(true, Ordering::SeqCst);
+        } else if self.asked.fetch_add(1, Ordering::SeqCst) < self.stopped {
             while !self.let_go.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
         }
-        self.region.get()
+        early.unwrap_or_else(|| self.region.get())
     }
 
     unsafe fn put(&self, page: NonNull<PageDesc>) {
@@ -107,14 +114,36 @@ impl Embed for Parts {
     type Hooks = ();
 }
 
+fn stopping(pages: usize, stopped: usize, with_page: bool) -> Stopping {
+    Stopping {
+        region: Region::new(pages).unwrap(),
+        stopped,
+        with_page,
+        asked: Arc::new(AtomicUsize::new(0)),
+        let_go: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+/// The only page is with somebody who has not listed it yet; who finds none at the source waits for it.
+#[test]
+fn the_last_page_is_on_its_way() {
+    let source = stopping(1, 1, true);
+    let mm = Mm::<16, 256, Parts>::new_in(Domain::global(), source.clone(), ());
+    thread::scope(|scope| {
+        let first = scope.spawn(|| mm.alloc());
+        while source.asked.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        let second = mm.alloc();
+        assert!(source.let_go.load(Ordering::SeqCst), "the source was not asked");
+        assert!(second.is_ok() && first.join().unwrap().is_ok());
+    });
+}
+
 /// Nobody waits for ever for those who fetch a page.
 #[test]
 fn fetchers_that_are_stopped_hold_nobody_up() {
-    let source = Stopping {
-        region: Region::new(8).unwrap(),
-        asked: Arc::new(AtomicUsize::new(0)),
-        let_go: Arc::new(AtomicBool::new(false)),
-    };
+    let source = stopping(8, 2, false);
     let mm = Mm::<16, 256, Parts>::new_in(Domain::global(), source.clone(), ());
     thread::scope(|scope| {
         for stopped in 1..=2 {

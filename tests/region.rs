@@ -445,6 +445,24 @@ mod linux {
         assert_eq!(unsafe { start.read() }, 3);
         put(&region, locked);
     }
+
+    /// Of neighbours that give their memory back together, those that can do.
+    #[test]
+    fn locked_memory_keeps_no_others_warm() {
+        let region = Region::<65536>::with_keep(40, 16).unwrap();
+        let mut pages = get_all(&region, 18);
+        // The last two are past the limit; both are neighbours.
+        let last = pages.split_off(16);
+        let start = addr(&region, last[0]);
+        // SAFETY: the range is mapped, and locking it changes nothing but where it may reside.
+        if unsafe { libc::mlock(start.as_ptr().cast(), 4096) } != 0 {
+            // The process may lock nothing.
+            pages.into_iter().chain(last).for_each(|page| put(&region, page));
+            return;
+        }
+        pages.into_iter().chain(last).for_each(|page| put(&region, page));
+        assert_eq!((region.pages_out(), region.pages_warm()), (0, 17));
+    }
 }
 
 /// Formatting a region is no obstacle to whoever it is written to.

@@ -3,94 +3,29 @@
 
 mod common;
 
-use std::{
-    cell::{Cell, RefCell},
-    ptr::NonNull,
-    sync::atomic::{AtomicUsize, Ordering},
+use std::sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering};
+
+use common::{
+    Manual,
+    counted::{AFTER, BEFORE, Counted, LOCKED, REFUSE},
 };
+use ptfrag::{Frag, Mm, Region};
 
-use common::{Manual, ManualGuard};
-use ptfrag::{Embed, Frag, Mm, RawLock, Rcu, RcuFn, RcuHead, Region, SpinLock};
+type Two = Mm<2, 2048, Counted>;
 
-thread_local! {
-    /// What is to be done before this thread enters a section, and how many it enters before that.
-    static BETWEEN: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-    static SKIP: Cell<usize> = const { Cell::new(0) };
-    /// Whether somebody else seems to hold every lock.
-    static REFUSE: Cell<bool> = const { Cell::new(false) };
+/// The tests count the same locks, so they take turns.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
-static HOLDS: AtomicUsize = AtomicUsize::new(0);
-
-/// Grace periods by hand; a shrink enters a section for each hold of the lock, and before that something
-/// can happen.
-#[derive(Clone, Copy)]
-struct Interrupted(Manual);
-
-// SAFETY: the one inside does it all.
-unsafe impl Rcu for Interrupted {
-    type Guard = ManualGuard;
-
-    fn read(self) -> ManualGuard {
-        if SKIP.get() > 0 {
-            SKIP.set(SKIP.get() - 1);
-        } else {
-            let between = BETWEEN.with_borrow_mut(Option::take);
-            between.into_iter().for_each(|between| between());
-        }
-        self.0.read()
-    }
-
-    fn covers(self, guard: &ManualGuard) -> bool {
-        self.0.covers(guard)
-    }
-
-    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.0.call(head, func) };
-    }
-}
-
-/// A lock that counts.
-struct Counting(SpinLock);
-
-// SAFETY: the lock inside does it all.
-unsafe impl RawLock for Counting {
-    fn new() -> Self {
-        Self(SpinLock::new())
-    }
-
-    fn lock(&self) {
-        HOLDS.fetch_add(1, Ordering::Relaxed);
-        self.0.lock();
-    }
-
-    fn try_lock(&self) -> bool {
-        !REFUSE.get() && self.0.try_lock()
-    }
-
-    unsafe fn unlock(&self) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.0.unlock() };
-    }
-}
-
-struct Parts;
-
-impl Embed for Parts {
-    type Rcu = Interrupted;
-    type Source = Region<4096>;
-    type Lock = Counting;
-    type Hooks = ();
-}
-
-type Two = Mm<2, 2048, Parts>;
 
 /// Every second page is empty: the list is gone through once, in holds of the lock that do not grow.
 #[test]
 fn the_list_is_gone_through_once() {
+    let _alone = alone();
     const PAGES: usize = 2400;
     let (rcu, region) = (Manual::new(), Region::new(PAGES).unwrap());
-    let mm = Two::new_in(Interrupted(rcu), region.clone(), ()).keeping(PAGES as u32);
+    let mm = Two::new_in(rcu, region.clone(), ()).keeping(PAGES as u32);
     // The two of one page are neighbours.
     let frags: Vec<_> = (0..2 * PAGES).map(|_| mm.alloc().unwrap()).collect();
     let mut kept = Vec::new();
@@ -98,9 +33,9 @@ fn the_list_is_gone_through_once() {
         if nth % 4 == 0 { kept.push(frag) } else { drop(frag) }
     }
     rcu.run_down();
-    let before = HOLDS.load(Ordering::Relaxed);
+    let before = LOCKED.load(Ordering::Relaxed);
     assert_eq!(mm.shrink(), PAGES / 2);
-    let holds = HOLDS.load(Ordering::Relaxed) - before;
+    let holds = LOCKED.load(Ordering::Relaxed) - before;
     // 16 pages in each that sends some, 64 looked at in each that does not.
     assert!(holds <= PAGES / 2 / 16 + PAGES / 64 + 2, "{holds} holds of the lock");
     assert_eq!(mm.shrink(), 0);
@@ -112,20 +47,20 @@ fn the_list_is_gone_through_once() {
 /// The page at which the walk stands goes home between two holds, and comes back as another mm's.
 #[test]
 fn the_walk_loses_its_page() {
+    let _alone = alone();
     let (rcu, region) = (Manual::new(), Region::new(200).unwrap());
-    let mm = Two::new_in(Interrupted(rcu), region.clone(), ()).keeping(20);
-    let other: &Two = Box::leak(Box::new(Two::new_in(Interrupted(rcu), region.clone(), ())));
+    let mm = Two::new_in(rcu, region.clone(), ()).keeping(20);
+    let other: &Two = Box::leak(Box::new(Two::new_in(rcu, region.clone(), ())));
     // The pages are listed, the last one in front; the first 20 are empty, and as many are kept.
     let frags: Vec<_> = (0..2 * 120).map(|_| mm.alloc().unwrap()).collect();
     let mut halves = Vec::new();
     for (nth, frag) in frags.into_iter().enumerate() {
         if nth % 2 == 0 && nth / 2 >= 20 { halves.push(frag) } else { drop(frag) }
     }
-    // The last page that is looked at in the first hold.
-    let at = halves.remove(halves.len() - 64);
+    // The first page that is not looked at in the first hold.
+    let at = halves.remove(halves.len() - 65);
     let addr = at.as_ptr();
-    SKIP.set(1);
-    BETWEEN.set(Some(Box::new(move || {
+    AFTER.set(Some(Box::new(move || {
         at.give_back();
         rcu.run_down();
         assert_eq!(other.alloc().unwrap().into_raw(), addr, "the page that came home last");
@@ -142,8 +77,9 @@ fn the_walk_loses_its_page() {
 /// A callback that would keep its page and does not get the lock comes again, and the place is there.
 #[test]
 fn a_callback_that_comes_again_keeps_its_page() {
+    let _alone = alone();
     let (rcu, region) = (Manual::new(), Region::new(2).unwrap());
-    let mm = Two::new_in(Interrupted(rcu), region.clone(), ()).keeping(1);
+    let mm = Two::new_in(rcu, region.clone(), ()).keeping(1);
     Frag::retire_all([mm.alloc().unwrap(), mm.alloc().unwrap()]);
     REFUSE.set(true);
     assert_eq!((rcu.grace_period(), rcu.grace_period()), (1, 1));
@@ -153,4 +89,18 @@ fn a_callback_that_comes_again_keeps_its_page() {
     drop(mm);
     rcu.run_down();
     assert_eq!(region.pages_out(), 0);
+}
+
+/// While a give-back that would list its page waits for the lock, another lists it: what then makes the
+/// page empty still finds the place for it.
+#[test]
+fn a_place_is_found_under_the_lock() {
+    let _alone = alone();
+    let (rcu, region) = (Manual::new(), Region::new(2).unwrap());
+    let mm: &Two = Box::leak(Box::new(Two::new_in(rcu, region, ()).keeping(1)));
+    let [first, second] = [(); 2].map(|()| mm.alloc().unwrap());
+    BEFORE.set(Some(Box::new(move || second.give_back())));
+    first.give_back();
+    rcu.run_down();
+    assert_eq!((mm.pages(), mm.shrink()), (1, 1));
 }

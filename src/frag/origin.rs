@@ -59,8 +59,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { Frag::at(page, addr) }
     }
 
-    /// The token of a fragment whose pointer somebody kept. Its pointer is the page's own, since
-    /// the one that was kept may be good for less, such as reading only.
+    /// The token of this mm's fragment whose pointer somebody kept.
     ///
     /// # Panics
     /// When `frag` is not the start of a used fragment of this mm.
@@ -68,9 +67,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// # Safety
     /// The caller owns the fragment, and there is no other token for it.
     pub(crate) unsafe fn token_of(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
-        let Pieces { page, mask, .. } = self.locate(frag);
-        // SAFETY: located just now, which is one fragment; the rest is the caller's promise.
-        unsafe { self.token(page, mask.lowest().unwrap_or(0)) }
+        // SAFETY: located just now; the rest is the caller's promise.
+        unsafe { Frag::of_pieces(&self.source, self.locate(frag)) }
     }
 }
 
@@ -84,13 +82,22 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     /// # Safety
     /// As for [`Mm::from_raw`](crate::Mm::from_raw), and the fragment is one of an mm of this type.
     pub unsafe fn from_raw(source: &E::Source, frag: NonNull<u8>) -> Self {
-        let Pieces { page, mask, .. } = locate::<FRAGS, SIZE, E::Source>(source, frag);
-        // The pointer is the page's own: the one that was kept may be good for less, such as reading.
+        // SAFETY: located just now; the rest is the caller's promise.
+        unsafe { Self::of_pieces(source, locate::<FRAGS, SIZE, E::Source>(source, frag)) }
+    }
+
+    /// The token of a fragment whose pointer somebody kept. Its pointer is the page's own, since the one
+    /// that was kept may be good for less, such as reading only.
+    ///
+    /// # Safety
+    /// The pieces are one used fragment of a page of `source`, as was found by its pointer; the caller owns
+    /// it, and there is no other token for it.
+    unsafe fn of_pieces(source: &E::Source, Pieces { page, mask, .. }: Pieces) -> Self {
         // SAFETY: the page is of this source.
         let first = unsafe { source.addr(page) };
-        // SAFETY: located just now, so the fragment lies in the page.
+        // SAFETY: the fragment lies in the page.
         let addr = unsafe { first.add(mask.lowest().unwrap_or(0) * SIZE) };
-        // SAFETY: the rest is the caller's promise.
+        // SAFETY: passed on to the caller.
         unsafe { Self::at(page, addr) }
     }
 

@@ -1,5 +1,7 @@
 //! A second free of what a handle holds, which its page's word cannot tell.
 
+use core::mem::ManuallyDrop;
+
 use super::{
     Local,
     part::{OVER, SENT},
@@ -13,14 +15,16 @@ use crate::{
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// In builds with debug assertions, panics over a fragment that the handle holds already, whose second
-    /// token is let go then.
+    /// token is let go then. It comes before all else that a free does, which may send the first one away.
     #[inline]
-    pub(super) fn refuse_held(&self, frag: &Frag<FRAGS, SIZE, E>) {
+    pub(super) fn refuse_held(&self, frag: Frag<FRAGS, SIZE, E>) -> Frag<FRAGS, SIZE, E> {
+        let frag = ManuallyDrop::new(frag);
         // In a model the look at the state would be one more step to be tried in every order.
-        if cfg!(debug_assertions) && !MODEL && self.holds(frag) {
+        if cfg!(debug_assertions) && !MODEL && self.holds(&frag) {
             let pieces = frag.pieces();
             held::<FRAGS>(pieces.addr, pieces.mask);
         }
+        ManuallyDrop::into_inner(frag)
     }
 
     /// Whether it is one of those claimed, ready, sent or gathered.

@@ -16,7 +16,11 @@ mod ring;
 mod turn;
 mod unseen;
 
-use core::{fmt, mem::MaybeUninit, ptr::NonNull};
+use core::{
+    fmt,
+    mem::{ManuallyDrop, MaybeUninit},
+    ptr::NonNull,
+};
 
 pub use self::part::LocalPart;
 use self::{
@@ -64,8 +68,8 @@ struct Claim {
 /// Nobody else can get these, and their pages do not go home: a handle of which nothing is heard
 /// keeps up to `HOLDS` pages in use, and one that its claim lies on. So one that is going to be idle
 /// had better be [flushed](Self::flush) by whoever has it, and a source has room for that many pages for
-/// each handle, beside those that are in use or wait for a grace period. One that is dropped, also by a panic,
-/// keeps nothing; one that is leaked keeps it all. Besides, a handle has about 8 KiB of memory.
+/// each handle, beside those that are in use or wait for a grace period. One that is dropped, also by a
+/// panic, keeps nothing; one that is leaked keeps it all. Besides, a handle has about 8 KiB of memory.
 ///
 /// # How long that takes
 /// It makes a call when about a quarter of what is out has been retired (16 fragments at least, 128
@@ -213,8 +217,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// again. Never waits: it makes a call now and then, and at most tries the lock. A fragment of
     /// another mm is retired there, without the handle.
     ///
-    /// Most retirements are a few stores. One that finds the handle full retires what it does not
-    /// expect to need, up to [`HOLDS`](Self::HOLDS) fragments in one go, each with what
+    /// Most retirements are a few stores. One that makes a call retires what the handle does not expect to
+    /// need without it, up to [`HOLDS`](Self::HOLDS) fragments in one go, each with what
     /// [`Frag::retire`] costs.
     #[inline]
     pub fn retire(&mut self, frag: Frag<FRAGS, SIZE, E>) {
@@ -223,6 +227,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
 
     #[inline]
     fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
+        let frag = Shown::new(self.refuse_held(ManuallyDrop::into_inner(frag.keep())));
         if !frag.as_frag().is_of(self.head) || self.end == self.due {
             return self.keep_slowly(frag);
         }
@@ -245,10 +250,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// The ring is not full.
     #[inline]
     unsafe fn gather(&mut self, frag: Shown<FRAGS, SIZE, E>) {
-        let frag = frag.keep();
-        self.refuse_held(&frag);
         // SAFETY: the place at the end is the handle's, and empty.
-        unsafe { self.part().ring.put(self.end, frag) };
+        unsafe { self.part().ring.put(self.end, frag.keep()) };
         self.end = self.end.wrapping_add(1);
     }
 

@@ -17,6 +17,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// mm's, it is [given back](Frag::give_back) without the handle.
     #[inline]
     pub fn give_back(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+        let frag = self.refuse_held(frag);
         // While a call is in flight, what is in front of it must be a fragment of the handle's: see below.
         let bare = self.first == self.ready && self.in_flight();
         if !frag.is_of(self.head) || bare || self.is_full() {
@@ -34,7 +35,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     #[inline]
     fn put_in_front(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         let frag = ManuallyDrop::new(frag);
-        self.refuse_held(&frag);
         frag.call_hook();
         self.first = self.first.wrapping_sub(1);
         // SAFETY: the ring is not full, so the place in front is the handle's, and empty.

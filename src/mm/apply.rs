@@ -39,25 +39,18 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
 ) -> Result<Option<Step<FRAGS>>, (M, u64)> {
     // SAFETY: descriptors are type-stable.
     let word = unsafe { &page.as_ref().word };
-    // Whether the mm lists pages no more, and whether a place for an empty page is ours.
-    let (mut closed, mut reserved) = (false, false);
+    let mut lists = Lists::Partial;
+    // Whether a place for an empty page is ours.
+    let mut reserved = false;
     let mut now = word.load(Ordering::Relaxed);
     loop {
         let step = |lists| transition(Word::from_bits(now), lists).map_err(|misuse| (misuse, now));
-        let mut step_now = step(if closed { Lists::Nothing } else { Lists::Partial })?;
+        let plain = step(lists)?;
         // SAFETY: the page, which the transition has not been made for, pins its mm's head.
         let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
         // SAFETY: as above.
         let head = unsafe { pinned.as_ref() };
-        if step_now.empties() && !closed && (reserved || head.reserve_empty()) {
-            reserved = true;
-            step_now = step(Lists::Empty)?;
-        }
-        // Before the change, which may let the head go.
-        if reserved && !step_now.keeps_empty() {
-            head.unreserve_empty();
-            reserved = false;
-        }
+        let step_now = head.with_place(plain, lists, &mut reserved, || step(Lists::Empty))?;
         if step_now.list == ListOp::Keep {
             match install(word, now, step_now) {
                 Ok(()) => return Ok(Some(step_now)),
@@ -69,25 +62,16 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
             Wait::ForLock => head.lock(),
             Wait::Never if head.try_lock() => {}
             Wait::Never | Wait::NotAtAll => {
-                if reserved {
-                    head.unreserve_empty();
-                }
+                head.give_up(&mut reserved);
                 return Ok(None);
             }
         }
         // SAFETY: under the lock.
-        closed = unsafe { !head.is_open() };
-        let lists = match (closed, reserved) {
-            (true, _) => Lists::Nothing,
-            (false, true) => Lists::Empty,
-            (false, false) => Lists::Partial,
-        };
-        // SAFETY: under the lock.
-        let done = unsafe { head.apply_locked(page, |word| transition(word, lists)) };
-        if reserved && !matches!(done, Ok(Some(step)) if step.keeps_empty()) {
-            head.unreserve_empty();
-            reserved = false;
+        if unsafe { !head.is_open() } {
+            lists = Lists::Nothing;
         }
+        // SAFETY: under the lock.
+        let done = unsafe { head.apply_locked(page, lists, &mut reserved, &transition) };
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
         // nothing was changed, or the page drains and is still ours: then the page is the pin.
         unsafe { MmHead::unlock(pinned) };
@@ -114,7 +98,8 @@ pub(crate) fn install<const FRAGS: usize>(
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The part of [`apply`] under the lock: the word and the list. `None`, and nothing is changed,
-    /// when the list is not concerned any more.
+    /// when the list is not concerned any more. `lists` tells an open mm from a closed one, and `reserved`
+    /// whether a place for an empty page is the caller's; it is the page's, or is given up.
     ///
     /// # Safety
     /// The caller holds the lock, and the page is this mm's until the transition is made.
@@ -122,12 +107,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     pub(crate) unsafe fn apply_locked<M>(
         &self,
         page: NonNull<PageDesc>,
-        transition: impl Fn(Word<FRAGS>) -> Result<Step<FRAGS>, M>,
+        lists: Lists,
+        reserved: &mut bool,
+        transition: &impl Fn(Word<FRAGS>, Lists) -> Result<Step<FRAGS>, M>,
     ) -> Result<Option<Step<FRAGS>>, BadLink> {
         // SAFETY: descriptors are type-stable.
         let word = unsafe { &page.as_ref().word };
         let mut now = word.load(Ordering::Relaxed);
-        while let Ok(step) = transition(Word::from_bits(now)) {
+        let mut step = |now| {
+            let kept = || transition(now, Lists::Empty);
+            self.with_place(transition(now, lists)?, lists, reserved, kept)
+        };
+        while let Ok(step) = step(Word::from_bits(now)) {
             match step.list {
                 ListOp::Keep => break,
                 ListOp::Link => {}
@@ -150,6 +141,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             };
             now = seen;
         }
+        self.give_up(reserved);
         Ok(None)
     }
 }

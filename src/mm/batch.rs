@@ -1,7 +1,7 @@
 //! Freeing many fragments: neighbours on one page by one compare-and-swap, and what goes on the list
 //! or leaves it in one hold of the lock.
 
-use core::{cell::Cell, marker::PhantomData, mem, ptr::NonNull};
+use core::{marker::PhantomData, mem, ptr::NonNull};
 
 use super::{
     apply::Wait,
@@ -14,8 +14,7 @@ use crate::{
     embed::Embed,
     page::{
         Pieces,
-        mask::Mask,
-        word::{Lists, NotUsed, Step, Word},
+        word::{Lists, Word},
     },
     sync::{Ordering, bound},
 };
@@ -158,14 +157,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             if !open || unsafe { Self::of_page(page) } != head {
                 continue;
             }
-            let reserved = Cell::new(false);
-            let freed = |word| this.freed(word, mask, &reserved);
+            let freed = |word: Word<FRAGS>, lists| word.give_back(mask, lists);
             // SAFETY: under the lock, and the fragments are used.
-            let done = unsafe { this.apply_locked(page, freed) };
-            if reserved.get() && !matches!(done, Ok(Some(step)) if step.keeps_empty()) {
-                this.unreserve_empty();
-            }
-            match done {
+            match unsafe { this.apply_locked(page, Lists::Partial, &mut false, &freed) } {
                 Ok(None) => continue,
                 Ok(Some(step)) => *drains = step.call.then_some(page),
                 Err(BadLink) => broken = Some(page),
@@ -184,21 +178,5 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             bad_link::<FRAGS, E::Source>(unsafe { &head.as_ref().source }, page);
         }
         open
-    }
-
-    /// The word of an open mm's page with fragments given back, and whether a place for an empty page is
-    /// the caller's.
-    fn freed(
-        &self,
-        word: Word<FRAGS>,
-        mask: Mask,
-        reserved: &Cell<bool>,
-    ) -> Result<Step<FRAGS>, NotUsed> {
-        let step = word.give_back(mask, Lists::Partial)?;
-        if step.empties() && (reserved.get() || self.reserve_empty()) {
-            reserved.set(true);
-            return word.give_back(mask, Lists::Empty);
-        }
-        Ok(step)
     }
 }

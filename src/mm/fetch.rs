@@ -60,6 +60,26 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetching<'_, FRAG
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
+    /// Says that the caller fetches a page, until [`end_fetch`](Self::end_fetch), unless more than `most`
+    /// others do; says whether it did.
+    fn begin_fetch(&self, most: u32) -> bool {
+        let more = |fetching: u32| (fetching <= most).then(|| fetching + 1);
+        let fetching = &self.guarded.fetching;
+        // Relaxed, here and below: whoever sees the end of a fetch and then gets the lock gets it after the
+        // fetcher, who had it to list the page. Who asks the source in vain sees the fetch of who got
+        // the page, through the source.
+        fetching.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn end_fetch(&self) {
+        self.guarded.fetching.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether somebody fetches a page and has not listed it.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.guarded.fetching.load(Ordering::Relaxed) != 0
+    }
+
     /// Waits until nobody fetches a page any more, or one is listed, or there were so many pauses.
     pub(super) fn wait_for_fetchers(&self, patience: &mut Patience, most: u32) {
         while self.is_fetching() && self.list().first().is_none() && !patience.is_over(most) {

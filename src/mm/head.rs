@@ -25,16 +25,16 @@ use crate::{
 };
 
 /// What changes page by page, and not with every fragment.
-struct Guarded<L> {
+pub(super) struct Guarded<L> {
     lock: L,
     /// Guarded by the lock, as the list is.
     closed: UnsafeCell<bool>,
     /// Handles in the lower half, pages in the upper.
     pins: AtomicU64,
     /// Empty pages on the list, and places that were reserved for such: never fewer than there are.
-    empty: AtomicU32,
+    pub(super) empty: AtomicU32,
     /// Threads that fetch a page now and have not listed it yet.
-    fetching: AtomicU32,
+    pub(super) fetching: AtomicU32,
 }
 
 /// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
@@ -42,12 +42,12 @@ struct Guarded<L> {
 pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     /// On cache lines of its own, for every take looks at it, and lock and pins wander.
     list: CachePadded<PartialList<FRAGS, E::Source>>,
-    guarded: CachePadded<Guarded<E::Lock>>,
+    pub(super) guarded: CachePadded<Guarded<E::Lock>>,
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
     /// So many empty pages are kept. Written while nobody else has a pin.
-    keep: UnsafeCell<u32>,
+    pub(super) keep: UnsafeCell<u32>,
     dispose: unsafe fn(NonNull<Self>),
 }
 
@@ -228,43 +228,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             this.keep.with_mut(|keep| unsafe { *keep = pages });
         }
         alone
-    }
-
-    /// Reserves a place for an empty page that stays; `false` when there is none.
-    pub(super) fn reserve_empty(&self) -> bool {
-        // SAFETY: the caller has a pin, so nobody writes.
-        let keep = self.keep.with(|keep| unsafe { *keep });
-        let more = |empty: u32| (empty < keep).then(|| empty + 1);
-        // Relaxed: the change of the word that makes a page empty releases the place with it, so whoever
-        // gives the place up has seen it taken.
-        keep != 0
-            && self.guarded.empty.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    /// Gives a place up: it was not needed, or its page is not empty any more.
-    #[inline]
-    pub(super) fn unreserve_empty(&self) {
-        self.guarded.empty.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Says that the caller fetches a page, until [`end_fetch`](Self::end_fetch), unless more than `most`
-    /// others do; says whether it did.
-    pub(super) fn begin_fetch(&self, most: u32) -> bool {
-        let more = |fetching: u32| (fetching <= most).then(|| fetching + 1);
-        let fetching = &self.guarded.fetching;
-        // Relaxed, here and below: whoever sees the end of a fetch and then gets the lock gets it after the
-        // fetcher, who had it to list the page. Who asks the source in vain sees the fetch of who got
-        // the page, through the source.
-        fetching.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    pub(super) fn end_fetch(&self) {
-        self.guarded.fetching.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Whether somebody fetches a page and has not listed it.
-    pub(super) fn is_fetching(&self) -> bool {
-        self.guarded.fetching.load(Ordering::Relaxed) != 0
     }
 
     /// Adds a pin; the caller has one already.

@@ -33,15 +33,22 @@ pub(crate) struct BadLink;
 ///
 /// # Invariants
 /// Under the lock: a page is on the list exactly when its word says LISTED, `first` is null or
-/// points to the first of them, and the nodes in the hosts link them both ways.
+/// points to the first of them, and the nodes in the hosts link them both ways. `walk` is a page of the
+/// list, too: when that leaves, it is the one behind it.
 pub(crate) struct PartialList<const N: usize, S> {
     first: AtomicPtr<PageDesc>,
+    /// The page at which a walk along the list goes on. Guarded by the lock, as the nodes are.
+    walk: UnsafeCell<Option<NonNull<PageDesc>>>,
     source: PhantomData<fn(&S)>,
 }
 
 impl<const N: usize, S: PageSource> PartialList<N, S> {
     pub(crate) fn new() -> Self {
-        Self { first: AtomicPtr::new(ptr::null_mut()), source: PhantomData }
+        Self {
+            first: AtomicPtr::new(ptr::null_mut()),
+            walk: UnsafeCell::new(None),
+            source: PhantomData,
+        }
     }
 
     /// The first page. Without the lock it may have left the list by the time it is used; it stays
@@ -151,6 +158,24 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         self.page_at(source, next)
     }
 
+    /// The page at which the walk goes on, which may have begun in an earlier hold of the lock.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    pub(crate) unsafe fn walk(&self) -> Option<NonNull<PageDesc>> {
+        // SAFETY: written only under the lock.
+        self.walk.with(|walk| unsafe { *walk })
+    }
+
+    /// Has the walk go on at this page.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and the page is on the list.
+    pub(crate) unsafe fn walk_to(&self, page: Option<NonNull<PageDesc>>) {
+        // SAFETY: read and written only under the lock.
+        self.walk.with_mut(|walk| unsafe { *walk = page });
+    }
+
     /// The page whose host a checked link leads to.
     fn page_at(&self, source: &S, link: *mut u8) -> Option<NonNull<PageDesc>> {
         self.neighbour(link).ok().flatten().and_then(|host| source.desc(host))
@@ -173,6 +198,11 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
         let host = unsafe { host_of(source, page, word) };
         // SAFETY: the node is still ours.
         let [prev, next] = unsafe { read(host) };
+        // SAFETY: under the lock.
+        if unsafe { self.walk() } == Some(page) {
+            // SAFETY: as above, and the page behind a listed one is listed.
+            unsafe { self.walk_to(self.page_at(source, next)) };
+        }
         if let Ok(Some(next)) = self.neighbour(next) {
             // SAFETY: `check` found the host of a listed page there.
             unsafe { set_link(next, PREV, prev) };

@@ -15,6 +15,7 @@ pub(crate) mod head;
 mod list;
 pub(crate) mod locate;
 pub(crate) mod misuse;
+mod places;
 mod shrink;
 mod take;
 

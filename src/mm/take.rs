@@ -123,6 +123,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             Err(error) => error,
         };
         drop(fetching);
+        let mut patience = Patience::new();
         loop {
             // Before the look at the list: what was fetched until then is found there.
             let fetching = this.is_fetching();

@@ -51,8 +51,7 @@ impl OrderedPtr {
         self.0.with(|value| unsafe { *value })
     }
 
-    /// Strangers look where something is wrong already, or where a walk lost its page between two holds of
-    /// the lock; no model has either.
+    /// Strangers look only where something is wrong already, which no model has.
     #[track_caller]
     pub(crate) fn look(&self) -> *mut () {
         // SAFETY: as above.

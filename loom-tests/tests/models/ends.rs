@@ -40,6 +40,39 @@ fn flush_against_the_callback() {
     });
 }
 
+/// A fragment is given back to a handle that was flushed, while the callback gives back what was sent.
+///
+/// ```text
+/// setup   2 x 2 fragments: 0, 1 retired, one of them sent for; 2 used
+/// owner                           other
+/// SENT -> LEFT                    grace periods: LEFT: 0 -> F, IDLE
+/// give 2 back: look; LEFT: past the ring, or IDLE: into it
+/// flush: look; give back what is ready
+/// ```
+///
+/// Rule 18. Two threads, exhaustive. Fails with a page that never comes home when the fragment is put in
+/// front of what the callback gives back, be it that the handle does not ask whether that is under way or
+/// asks once more after its look.
+#[test]
+fn give_back_against_the_callback() {
+    explore::<128>(2, 2, || {
+        let mm: Shared<Mm2> = Shared::new(mm());
+        let mut local: Handle2 = local(&mm);
+        let [frag, more, unseen] = [0; 3].map(|_| take_by(&mut local).unwrap());
+        retire_by(&mut local, frag);
+        retire_by(&mut local, more);
+        let other = spawn(move || {
+            try_grace_period();
+        });
+        local.flush();
+        give_back_by(&mut local, unseen);
+        local.flush();
+        other.join().unwrap();
+        drop(local);
+        drop(mm.end());
+    });
+}
+
 /// A handle is dropped while its call comes back, and it was the last to keep the mm's head: the
 /// part goes once, then the head.
 ///

@@ -36,6 +36,15 @@ pub fn retire_by<const N: usize, const PAGE: usize>(
     local.retire(frag);
 }
 
+/// Gives a fragment back through a handle.
+pub fn give_back_by<const N: usize, const PAGE: usize>(
+    local: &mut Handle<N, PAGE>,
+    frag: Frag<N, SIZE, Env<PAGE>>,
+) {
+    Stage::with(|stage| stage.given_back(frag.as_ptr()));
+    local.give_back(frag);
+}
+
 /// A reader follows a published pointer while the owner's handle has the fragment retired, gets it
 /// back and hands it out again.
 ///

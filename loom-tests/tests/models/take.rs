@@ -93,8 +93,8 @@ fn host_stays() {
 /// not fetching any more           or fetches in vain, and looks again
 /// ```
 ///
-/// Two threads, exhaustive. Fails with a taker that gets nothing when takers do not wait for each other,
-/// or when a fetch ends before its page is listed.
+/// Two threads, exhaustive. Fails with a taker that gets nothing when a fetch ends before its page is
+/// listed.
 #[test]
 fn a_page_on_its_way() {
     explore::<256>(2, 1, || {

@@ -204,8 +204,8 @@ impl Domain {
         }
     }
 
-    /// Waits until every section that is open now has ended. Runs no callbacks. They happen before its return, and
-    /// every section that it did not wait for sees what happened before the call.
+    /// Waits until every section that is open now has ended. They happen before its return, and
+    /// every section that it did not wait for sees what happened before the call. It runs no callbacks.
     ///
     /// # Panics
     /// Inside a section of this domain, where it would never return.

@@ -53,8 +53,8 @@ impl Stack {
 /// What a region's lock protects.
 ///
 /// # Invariants
-/// - The pages below `fresh` are out, on one of the stacks, or in the hands of a `put` that gives their
-///   memory back; those from `fresh` to `grown` are accessible and were never out.
+/// - The pages below `fresh` are out, on one of the stacks, or in the hands of who gives their memory
+///   back; those from `fresh` to `grown` are accessible and were never out.
 #[derive(Default)]
 pub(super) struct Free {
     /// Pages that still have their memory.

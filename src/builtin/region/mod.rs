@@ -9,7 +9,7 @@ mod free;
 mod growth;
 mod map;
 
-use core::{fmt, mem, ptr::NonNull};
+use core::{fmt, ptr::NonNull};
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -38,13 +38,13 @@ const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros
 /// for, a chunk at a time (64 KiB, or an eighth of what is there), so that a system which does not
 /// promise more memory refuses that chunk, and [`get`](PageSource::get) answers [`AllocError`].
 ///
-/// Pages that come back are handed out again, the last one first. Up to a limit, set by
-/// [`with_keep`](Self::with_keep), free pages keep their memory and contents ("warm"). Those past
-/// the limit give their memory back to the system (`madvise` with `MADV_DONTNEED`), when there is an
-/// eighth of the limit of them, or 64: neighbours in one call. Then they come out zeroed, after all warm
-/// ones. Three kinds of pages cannot give memory back and stay warm whatever
-/// the limit: those smaller than the system's page, those of locked memory (`mlockall`), and all
-/// pages on systems other than Linux. Descriptors stay until the region goes.
+/// Pages that come back are handed out again. Up to a limit, set by [`with_keep`](Self::with_keep), free
+/// pages keep their memory and contents ("warm"), and come out first, the last one back before the others.
+/// Those past the limit give their memory back to the system (`madvise` with `MADV_DONTNEED`), when there
+/// is an eighth of the limit of them, or 64: neighbours in one call. Then they come out zeroed, after all
+/// that have theirs. Three kinds of pages cannot give memory back and stay warm whatever the limit: those
+/// smaller than the system's page, those of locked memory (`mlockall`), and all pages on systems other than
+/// Linux. Descriptors stay until the region goes.
 ///
 /// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's. One
 /// mutex is held for a few stores at each `get` and `put`. An mm that empties and fills pages all the
@@ -79,7 +79,7 @@ pub struct Region<const PAGE: usize = 4096>(Arc<Inner>);
 /// - `pages` holds `capacity` pages, `descs` as many descriptors.
 /// - The first `grown` bytes of `pages`, a number of whole pages that never falls, and the
 ///   descriptors of these pages are accessible.
-/// - The locks are taken in the order `growth`, `free`.
+/// - The locks are taken in the order `growth`, `discarding`, `free`.
 struct Inner {
     pages: Map,
     descs: Map,
@@ -89,6 +89,8 @@ struct Inner {
     /// The system's page size.
     system: usize,
     growth: Mutex<Growth>,
+    /// Held by who gives memory back.
+    discarding: Mutex<()>,
     /// On a cache line of its own, since the fields above are read for every fragment freed.
     free: CachePadded<Mutex<Free>>,
 }
@@ -139,6 +141,7 @@ impl<const PAGE: usize> Region<PAGE> {
             keep: if Map::DISCARDS && PAGE >= system { keep } else { usize::MAX },
             system,
             growth: Mutex::default(),
+            discarding: Mutex::default(),
             free: CachePadded::default(),
         })))
     }
@@ -247,7 +250,10 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         if let Some(page) = page {
             return Ok(page);
         }
-        let grown = growth.step::<PAGE>(inner).ok_or(AllocError)?;
+        let Some(grown) = growth.step::<PAGE>(inner) else {
+            inner.wait_for_discards();
+            return inner.take(&mut inner.free()).ok_or(AllocError);
+        };
         let mut free = inner.free();
         free.grown = grown;
         // Relaxed, here and in `desc`: whoever has got an address of a page from somebody has an
@@ -274,10 +280,10 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         let stack = if free.warm.len() < inner.keep { &mut free.warm } else { &mut free.excess };
         // SAFETY: the page has just come back, and this is the lock.
         unsafe { stack.push(page) };
-        if free.excess.len() == inner.together() {
-            let excess = mem::take(&mut free.excess);
-            drop(free);
-            inner.discard::<PAGE>(excess);
+        let excess = free.excess.len() != 0;
+        drop(free);
+        if excess {
+            inner.discard_excess::<PAGE>();
         }
     }
 

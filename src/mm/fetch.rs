@@ -9,14 +9,15 @@ use super::{
 use crate::{
     embed::{AllocError, Embed, Hooks, PageSource},
     page::{PageDesc, Pieces, mask::Mask, word::Word},
-    sync::{Backoff, Ordering, bound},
+    sync::{Backoff, Ordering, YIELDS, bound},
 };
 
-/// So many pauses a taker waits for another that fetches a page, before it fetches one of its own; and so
-/// many for two of them, or before it says that there is none. A fetcher may have been stopped, so nobody
-/// waits for ever.
-pub(super) const A_LITTLE: u32 = bound(32, 2);
-pub(super) const LONG: u32 = bound(512, 4);
+/// So many pauses a taker waits for another that fetches a page, before it fetches one of its own: about
+/// 0.2 ms. And so many for two of them, or before it says that there is none: about 15 ms, since a fetcher
+/// may be waiting for its turn on a busy processor. It may also have been stopped, so nobody waits for
+/// ever.
+pub(super) const A_LITTLE: u32 = bound(if YIELDS { 500 } else { 16 }, 2);
+pub(super) const LONG: u32 = bound(if YIELDS { 32_000 } else { 512 }, 4);
 
 /// Pauses so far.
 pub(super) struct Patience {

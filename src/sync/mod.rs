@@ -29,6 +29,9 @@ pub(crate) use real::*;
 #[cfg(ptfrag_loom)]
 pub use weak::{plan_weak_failures, take_weak_failures};
 
+/// Whether a pause of [`Backoff`] ends up by letting other threads go on; else it spins, for far longer.
+pub(crate) const YIELDS: bool = cfg!(feature = "std");
+
 /// A number that bounds some piece of work: as it is, and so small in a model that all of its
 /// interleavings can be tried.
 pub(crate) const fn bound(real: u32, model: u32) -> u32 {

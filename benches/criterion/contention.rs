@@ -1,4 +1,4 @@
-//! ptfrag under contention, with the historical policies, the control and the floor.
+//! ptfrag under contention, with the kernels' policies, the control and the floor.
 //!
 //! `cargo bench -p ptfrag-benches --bench contention`.
 
@@ -23,7 +23,8 @@ fn contention(criterion: &mut Criterion) {
                 shared::pairs(criterion, who, "", geometry, threads);
             }
         }
-        for who in [Who::Powerpc, Who::S390, Who::Mutex, Who::Floor] {
+        let kernels = [Who::Powerpc, Who::S390, Who::Sheaves];
+        for who in kernels.into_iter().chain([Who::Mutex, Who::Floor]) {
             for geometry in [Geometry::G16x256, Geometry::G2x2048] {
                 shared::pairs(criterion, who, "", geometry, threads);
             }

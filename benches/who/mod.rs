@@ -13,6 +13,8 @@ mod powerpc;
 mod s390;
 mod sdd;
 mod seize;
+mod sheaves;
+mod slabs;
 
 use std::fmt;
 
@@ -46,6 +48,8 @@ pub enum Who {
     Powerpc,
     /// s390's policy over ptfrag's RCU.
     S390,
+    /// SLUB's sheaves over ptfrag's RCU.
+    Sheaves,
     /// A free list under a mutex over ptfrag's RCU.
     Mutex,
     /// A bump pointer without reclamation.
@@ -69,7 +73,9 @@ impl Who {
     /// Whether it has pools, so that two of them are something else than one.
     #[must_use]
     pub fn has_pools(self) -> bool {
-        self.is_ptfrag() || matches!(self, Self::Powerpc | Self::S390 | Self::Mutex)
+        self.is_ptfrag()
+            || matches!(self, Self::Powerpc | Self::S390 | Self::Mutex)
+            || matches!(self, Self::Sheaves)
     }
 
     /// Whether it is ptfrag.
@@ -172,6 +178,7 @@ fn paged<V: Visit, const N: usize, const SIZE: usize, const PAGE: usize, const C
         #[cfg(liburcu)]
         Who::Liburcu => visit.visit::<liburcu::Liburcu<SIZE, COUNT>>(),
         Who::Powerpc => visit.visit::<powerpc::Powerpc<N, SIZE, PAGE>>(),
+        Who::Sheaves => visit.visit::<sheaves::Sheaves<N, SIZE, PAGE>>(),
         Who::Mutex => visit.visit::<mutex::MutexList<N, SIZE, PAGE>>(),
         Who::Floor => visit.visit::<floor::Floor<SIZE>>(),
         #[cfg(not(liburcu))]

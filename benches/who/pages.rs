@@ -1,5 +1,5 @@
-//! What the historical policies have in common: pages that wait for grace periods with an RCU head of
-//! their own each.
+//! Where the kernels' policies have their pages from. A page has an RCU head of its own, for those
+//! that let it wait for a grace period as a whole.
 
 use std::{
     ptr::NonNull,
@@ -28,6 +28,8 @@ pub struct Page<const PAGE: usize> {
     head: RcuHead,
     /// The policy's.
     pub state: AtomicU32,
+    /// Where the policy lists the page, if it does.
+    pub place: AtomicU32,
     base: NonNull<u8>,
     home: NonNull<Pages<PAGE>>,
 }
@@ -80,11 +82,22 @@ impl<const PAGE: usize> Pages<PAGE> {
         let desc = self.region.get().expect("pages enough for all that waits");
         // SAFETY: the page is from this region.
         let base = unsafe { self.region.addr(desc) };
-        let (head, state) = (RcuHead::new(), AtomicU32::new(0));
-        let mut page = Box::new(Page { head, state, base, home: NonNull::from(self) });
+        let (head, home) = (RcuHead::new(), NonNull::from(self));
+        let [state, place] = [0, 0].map(AtomicU32::new);
+        let mut page = Box::new(Page { head, state, place, base, home });
         let address = NonNull::from(&mut *page);
         lock(&self.all).push(page);
         address
+    }
+
+    /// Sends a page home.
+    ///
+    /// # Safety
+    /// The page is from this source, out, and its fragments are all the caller's, whose grace
+    /// periods are over.
+    pub unsafe fn put(&self, page: NonNull<Page<PAGE>>) {
+        lock(&self.free).push(page);
+        self.out.fetch_sub(1, Ordering::Release);
     }
 
     /// Sends a page home after a grace period.
@@ -98,9 +111,9 @@ impl<const PAGE: usize> Pages<PAGE> {
             let home = unsafe { page.as_ref() }.home;
             // SAFETY: the source waits for its pages.
             let home = unsafe { home.as_ref() };
-            lock(&home.free).push(page);
             home.calls.fetch_sub(1, Ordering::Relaxed);
-            home.out.fetch_sub(1, Ordering::Release);
+            // SAFETY: passed on to the caller of `retire`.
+            unsafe { home.put(page) };
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the page has one owner, whose head is idle, and the source outlives the call.

@@ -36,6 +36,7 @@ fn colour(row: Row) -> RGBAColor {
         Who::Liburcu => RGBColor(190, 90, 160),
         Who::Powerpc => RGBColor(220, 160, 0),
         Who::S390 => RGBColor(86, 180, 233),
+        Who::Sheaves => RGBColor(100, 140, 0),
         Who::Mutex => RGBColor(130, 80, 40),
         Who::Floor => RGBColor(150, 150, 150),
     };

@@ -29,7 +29,7 @@ impl Row {
     /// Ours without handles.
     pub(crate) const BARE: Self = Self { who: Who::PtfragBare, malloc: Malloc::Glibc };
 
-    const ALL: [Self; 14] = {
+    const ALL: [Self; 15] = {
         const fn row(who: Who) -> Row {
             Row { who, malloc: Malloc::Glibc }
         }
@@ -49,6 +49,7 @@ impl Row {
             row(Who::Liburcu),
             row(Who::Powerpc),
             row(Who::S390),
+            row(Who::Sheaves),
             row(Who::Mutex),
             row(Who::Floor),
         ]
@@ -86,5 +87,19 @@ impl fmt::Display for Row {
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_row_in_the_order_of_the_tables() {
+        let mut rows: Vec<_> = Row::ALL.iter().map(|row| row.who).collect();
+        rows.dedup();
+        assert_eq!(rows, Who::value_variants());
     }
 }

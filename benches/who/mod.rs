@@ -2,6 +2,7 @@
 
 pub mod bare;
 mod boxed;
+mod bpf;
 mod epoch;
 mod floor;
 #[cfg(liburcu)]
@@ -50,6 +51,8 @@ pub enum Who {
     S390,
     /// SLUB's sheaves over ptfrag's RCU.
     Sheaves,
+    /// BPF's allocator over ptfrag's RCU.
+    Bpf,
     /// A free list under a mutex over ptfrag's RCU.
     Mutex,
     /// A bump pointer without reclamation.
@@ -75,7 +78,7 @@ impl Who {
     pub fn has_pools(self) -> bool {
         self.is_ptfrag()
             || matches!(self, Self::Powerpc | Self::S390 | Self::Mutex)
-            || matches!(self, Self::Sheaves)
+            || matches!(self, Self::Sheaves | Self::Bpf)
     }
 
     /// Whether it is ptfrag.
@@ -179,6 +182,7 @@ fn paged<V: Visit, const N: usize, const SIZE: usize, const PAGE: usize, const C
         Who::Liburcu => visit.visit::<liburcu::Liburcu<SIZE, COUNT>>(),
         Who::Powerpc => visit.visit::<powerpc::Powerpc<N, SIZE, PAGE>>(),
         Who::Sheaves => visit.visit::<sheaves::Sheaves<N, SIZE, PAGE>>(),
+        Who::Bpf => visit.visit::<bpf::Bpf<N, SIZE, PAGE>>(),
         Who::Mutex => visit.visit::<mutex::MutexList<N, SIZE, PAGE>>(),
         Who::Floor => visit.visit::<floor::Floor<SIZE>>(),
         #[cfg(not(liburcu))]

@@ -37,6 +37,7 @@ fn colour(row: Row) -> RGBAColor {
         Who::Powerpc => RGBColor(220, 160, 0),
         Who::S390 => RGBColor(86, 180, 233),
         Who::Sheaves => RGBColor(100, 140, 0),
+        Who::Bpf => RGBColor(110, 70, 200),
         Who::Mutex => RGBColor(130, 80, 40),
         Who::Floor => RGBColor(150, 150, 150),
     };

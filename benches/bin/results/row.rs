@@ -29,7 +29,7 @@ impl Row {
     /// Ours without handles.
     pub(crate) const BARE: Self = Self { who: Who::PtfragBare, malloc: Malloc::Glibc };
 
-    const ALL: [Self; 15] = {
+    const ALL: [Self; 16] = {
         const fn row(who: Who) -> Row {
             Row { who, malloc: Malloc::Glibc }
         }
@@ -50,6 +50,7 @@ impl Row {
             row(Who::Powerpc),
             row(Who::S390),
             row(Who::Sheaves),
+            row(Who::Bpf),
             row(Who::Mutex),
             row(Who::Floor),
         ]

@@ -23,7 +23,7 @@ fn contention(criterion: &mut Criterion) {
                 shared::pairs(criterion, who, "", geometry, threads);
             }
         }
-        let kernels = [Who::Powerpc, Who::S390, Who::Sheaves, Who::Bpf];
+        let kernels = [Who::Powerpc, Who::S390, Who::Sheaves, Who::Bpf, Who::UmaSmr];
         for who in kernels.into_iter().chain([Who::Mutex, Who::Floor]) {
             for geometry in [Geometry::G16x256, Geometry::G2x2048] {
                 shared::pairs(criterion, who, "", geometry, threads);

@@ -16,6 +16,7 @@ mod sdd;
 mod seize;
 mod sheaves;
 mod slabs;
+mod uma_smr;
 
 use std::fmt;
 
@@ -53,6 +54,8 @@ pub enum Who {
     Sheaves,
     /// BPF's allocator over ptfrag's RCU.
     Bpf,
+    /// UMA's buckets over ptfrag's RCU.
+    UmaSmr,
     /// A free list under a mutex over ptfrag's RCU.
     Mutex,
     /// A bump pointer without reclamation.
@@ -78,7 +81,7 @@ impl Who {
     pub fn has_pools(self) -> bool {
         self.is_ptfrag()
             || matches!(self, Self::Powerpc | Self::S390 | Self::Mutex)
-            || matches!(self, Self::Sheaves | Self::Bpf)
+            || matches!(self, Self::Sheaves | Self::Bpf | Self::UmaSmr)
     }
 
     /// Whether it is ptfrag.
@@ -183,6 +186,7 @@ fn paged<V: Visit, const N: usize, const SIZE: usize, const PAGE: usize, const C
         Who::Powerpc => visit.visit::<powerpc::Powerpc<N, SIZE, PAGE>>(),
         Who::Sheaves => visit.visit::<sheaves::Sheaves<N, SIZE, PAGE>>(),
         Who::Bpf => visit.visit::<bpf::Bpf<N, SIZE, PAGE>>(),
+        Who::UmaSmr => visit.visit::<uma_smr::UmaSmr<N, SIZE, PAGE>>(),
         Who::Mutex => visit.visit::<mutex::MutexList<N, SIZE, PAGE>>(),
         Who::Floor => visit.visit::<floor::Floor<SIZE>>(),
         #[cfg(not(liburcu))]

@@ -38,6 +38,7 @@ fn colour(row: Row) -> RGBAColor {
         Who::S390 => RGBColor(86, 180, 233),
         Who::Sheaves => RGBColor(100, 140, 0),
         Who::Bpf => RGBColor(110, 70, 200),
+        Who::UmaSmr => RGBColor(0, 160, 180),
         Who::Mutex => RGBColor(130, 80, 40),
         Who::Floor => RGBColor(150, 150, 150),
     };

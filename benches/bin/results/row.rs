@@ -29,7 +29,7 @@ impl Row {
     /// Ours without handles.
     pub(crate) const BARE: Self = Self { who: Who::PtfragBare, malloc: Malloc::Glibc };
 
-    const ALL: [Self; 16] = {
+    const ALL: [Self; 17] = {
         const fn row(who: Who) -> Row {
             Row { who, malloc: Malloc::Glibc }
         }
@@ -51,6 +51,7 @@ impl Row {
             row(Who::S390),
             row(Who::Sheaves),
             row(Who::Bpf),
+            row(Who::UmaSmr),
             row(Who::Mutex),
             row(Who::Floor),
         ]

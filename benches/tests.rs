@@ -1,6 +1,10 @@
 //! That everybody does what is measured, and gives everything back.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    ptr,
+    sync::atomic::{AtomicPtr, AtomicUsize, Ordering},
+};
 
 use clap::ValueEnum;
 
@@ -111,12 +115,56 @@ impl Visit for Protected {
     }
 }
 
+/// What a section has found keeps its value until it is left, while two threads go on.
+struct Unchanged;
+
+impl Visit for Unchanged {
+    type Out = ();
+
+    fn visit<A: Allocator>(self) {
+        let owner = A::new(Setup { held: 4, sharing: Sharing::OneMm });
+        let allocator = &owner;
+        let slots = &[const { AtomicPtr::<u8>::new(ptr::null_mut()) }; 2];
+        // SAFETY: who calls this has the block, or found it in a section that is not left yet.
+        let stamp = |addr: *mut u8| unsafe { AtomicUsize::from_ptr(addr.cast()) };
+        std::thread::scope(|scope| {
+            let writers = [0, 1].map(|nth| {
+                scope.spawn(move || {
+                    let mut handle = allocator.handle(nth);
+                    let mut held = None;
+                    for round in 0..5000 {
+                        let mut block = handle.allocate();
+                        stamp(block.addr()).store(2 * round + nth, Ordering::Relaxed);
+                        slots[nth].store(block.addr(), Ordering::SeqCst);
+                        held.replace(block).into_iter().for_each(|old| handle.retire(old));
+                    }
+                    slots[nth].store(ptr::null_mut(), Ordering::SeqCst);
+                    held.into_iter().for_each(|last| handle.retire(last));
+                })
+            });
+            let mut handle = allocator.handle(0);
+            while writers.iter().any(|writer| !writer.is_finished()) {
+                handle.in_section(|| {
+                    let found = slots.each_ref().map(|slot| slot.load(Ordering::SeqCst));
+                    for addr in found.into_iter().filter(|addr| !addr.is_null()) {
+                        let before = stamp(addr).load(Ordering::Relaxed);
+                        std::thread::yield_now();
+                        assert_eq!(stamp(addr).load(Ordering::Relaxed), before);
+                    }
+                });
+            }
+        });
+        owner.quiesce();
+    }
+}
+
 /// One after the other, since the blocks of all that use the heap are counted together.
 #[test]
 fn everybody_keeps_the_rules() {
     for (who, geometry) in everybody().filter(|&(who, _)| who != Who::Floor) {
         dispatch::<_, true>(who, geometry, Distinct);
         dispatch::<_, true>(who, geometry, Protected);
+        dispatch::<_, true>(who, geometry, Unchanged);
     }
     for (who, geometry) in everybody().filter(|&(_, geometry)| geometry == Geometry::G2x2048) {
         let burst = dispatch::<_, true>(who, geometry, Burst { blocks: 100 });

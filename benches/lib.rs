@@ -1,7 +1,7 @@
 //! The benchmarks: who is measured, at what work, and how a measurement is asked for.
 //!
 //! - [`allocator`]: what everybody who is measured has to be able to do.
-//! - [`who`]: ptfrag, its peers, two historical policies, a control and the floor.
+//! - [`who`]: ptfrag, its peers, policies of kernels, a control and the floor.
 //! - [`work`]: the workloads, told apart from who does them.
 //! - [`job`]: one measurement, asked for and answered in JSON by a process of its own, so that
 //!   neither heap nor garbage of one row can weigh on the next.

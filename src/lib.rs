@@ -40,11 +40,11 @@
 //! | [`Slot::load`] | one load, and [`Rcu::covers`]; the caller has a read-side section open | never |
 //! | [`Slot::publish`], [`Slot::clear`] | one swap, and the retirement | never |
 //! | [`Local::alloc`], [`Local::retire`], [`Local::give_back`] | a few loads and stores of the thread's own; at times what the handle owes | where it claims a page or is full; `retire` at most tries |
-//! | the end of a grace period | one compare-and-swap per page | only tried; if it is held, again after another grace period |
+//! | the end of a grace period | one compare-and-swap per page | only tried; if it is held, again after another grace period, for all such pages at once |
 //!
-//! A section of [`Domain`] is two stores and a full fence. What is retired comes back after one or two
-//! grace periods, and an emptied page goes home after one more. Memory: 32 bytes per page outside it, and
-//! about 8 KiB per handle. Figures are in `results/` in the repository.
+//! A section of [`Domain`] is two stores and a full fence. What is retired comes back after one grace
+//! period, or the rest of one and another; an emptied page goes home at once. Memory: 40 bytes per page outside it (a
+//! [`Region`] has 64), and about 8 KiB per handle. Figures are in `results/` in the repository.
 //!
 //! # Features
 //! - `std` (default): [`Domain`], and where there is `mmap` [`Region`] and [`Std`].

@@ -8,18 +8,20 @@
 //! - **page**: a naturally aligned block of `FRAGS * SIZE` bytes from the source.
 //! - **fragment**: one of its equal parts. All of a page's bytes are handed out; there are no
 //!   headers.
-//! - **descriptor** ([`PageDesc`]): 32 bytes per page, outside the page: the page word, one
-//!   [`RcuHead`], the owning mm. Its memory stays a descriptor as long as the source lives.
+//! - **descriptor** ([`PageDesc`]): 40 bytes per page, outside the page: the page word, one
+//!   [`RcuHead`], the owning mm, a ticket. Its memory stays a descriptor as long as the source lives.
 //! - **mm**: one pool of pages, as one address space has. Mms share the source and the RCU, nothing
 //!   else.
-//! - **partial list**: the mm's doubly linked list of pages that have something free.
+//! - **partial list**: the mm's doubly linked list of pages that have something free. There are two: takers
+//!   find the pages on one without the lock (those are *shown*), and those on the other, the *quiet* ones,
+//!   under the lock only.
 //! - **host**: the free fragment of a listed page in which the list node lies.
 //! - **token** ([`Frag`](crate::Frag)): the right to one used fragment.
 //! - **handle** ([`Local`]): a thread's stock of fragments of an mm. It *claims* all that is free on a page
 //!   at once.
-//! - **drain**, **release**: an empty page that has left the list drains, for one more grace period; then
-//!   it is released, which sends it back to its source.
+//! - **release**: an empty page goes home, back to its source.
 //! - **grace period**: after it, every read-side section that had begun before it has ended.
+//! - **ticket** ([`Rcu::ticket`]): names the next grace period that has not begun.
 //!
 //! # The page word
 //! The 64-bit [`Word`](crate::word::Word) is the whole truth about a page: three masks of free, pending
@@ -30,12 +32,13 @@
 //! | --- | --- | --- |
 //! | fetch | zero -> all U: a page from the source, whose taker gives the rest back or claims all | |
 //! | take | F -> U, never the host; or under the lock all that is left | unlink |
-//! | retire | U -> P if P is empty, else U -> X; never the lock | call RCU if P was empty |
-//! | give back | U -> F | link if F was empty; drain if all is free |
-//! | callback | P -> F, X -> P | link, drain or release; call RCU again if P is not empty |
-//! | drain | all free, and the mm does not [keep](crate::Mm::keeping) it: off the list for good | unlink, then call RCU; its callback releases the page |
-//! | shrink | all free and listed: DRAIN | unlink, then call RCU |
-//! | close | LISTED cleared on every page | unlink; drain what is all free |
+//! | retire | U -> P if P is empty, or the call in flight still waits for its grace period to begin; else U -> X; never the lock | call RCU if P was empty |
+//! | give back | U -> F | link if F was empty; release if all is free |
+//! | callback | P -> F, X -> P | link or release; call RCU again if P is not empty |
+//! | release | all free, and the mm does not [keep](crate::Mm::keeping) it: zero | unlink; note who has shown the page; put it back |
+//! | show | SHOWN set on a quiet page, under the lock | from one list to the other |
+//! | shrink | all free and listed: release | |
+//! | close | LISTED cleared on every page | unlink; release what is all free |
 //!
 //! # The rules
 //! Each is there because somebody got it wrong before, or because a model fails without it.
@@ -48,41 +51,57 @@
 //! 3. *One RCU head per page, at most one call in flight.*
 //! 4. *What is retired during a grace period waits for the next one* (X). With a single pending
 //!    mask the callback would also free what was retired after its grace period began: the sketch
-//!    of 2 June 2023 had this fault.
+//!    of 2 June 2023 had this fault. What is retired before that grace period begins *joins* (P), where the
+//!    RCU can tell: who retires gets a ticket, after it has unpublished, and compares it with the page's.
+//!    That was stored by whoever made the call, after P was set and before the call (a recent one will do),
+//!    so the call waits for no earlier grace period. Whatever else may still be found there belongs to a flight
+//!    that is over, and equals no ticket that is given now. The change of the word may come late: a callback
+//!    that finds more in P than it has run the hook for looks again, and a flight that has begun since is a
+//!    later one.
 //! 5. *Nothing is written into a retired fragment before its grace period is over*: readers may
 //!    still walk it. A patch for s390 of 5 June 2023 put its list node there and passed its tests.
-//! 6. *A page leaves the list first and is drained after; it is released only after a whole grace
-//!    period that began after it left.* So a taker may look at the first page without the lock,
-//!    inside a read-side section: whatever it sees there is still this mm's page. When the last
-//!    free fragment is taken and when a page drains, the word is changed first, since the change
-//!    may not come off; the fragment in hand, or the drain's call, keeps the page until it is
-//!    unlinked. When an mm closes, the page is unlinked first: once LISTED is clear, others can
+//! 6. *A page that an mm has shown is shown by no other mm before a grace period has passed that began
+//!    after it left the list.* A taker looks at the first page without the lock, inside a read-side section;
+//!    it touches nothing but the descriptor's word, and takes only from a page that is shown. So whatever
+//!    has become of the page, it takes its own mm's or nothing. An empty page goes home at once, with a note
+//!    of who has shown it last and of a ticket that was given after it was unlinked. The next mm shows it
+//!    if it is the same, or if nobody has, or if the ticket has elapsed; else the page is quiet there, until
+//!    a take under the lock finds that the ticket has elapsed. Nobody has, too, where a callback finds all of
+//!    the page pending and nothing free: the page had left the list before the last fragment was retired,
+//!    whose grace period has just ended. A page that was quiet all the time keeps the
+//!    ticket, or gets a later one of the same [domain](crate::Rcu::gave), and any mm has to wait for that.
+//!    When the last free fragment is taken and when a page goes home, the word is changed first, since the
+//!    change may not come off; the fragment in hand, or that nobody else knows the page any more, keeps it
+//!    until it is unlinked. When an mm closes, the page is unlinked first: once LISTED is clear, others can
 //!    bring it to its release without the lock.
 //! 7. *Given-back fragments become free at once*, not pending: [`Hooks::reclaim`] runs once for
 //!    each retired fragment and never for one that was given back. That has a hook of its own, which
 //!    runs when the word has shown that the fragment is used.
-//! 8. *A page is released by exactly one thread, which touches neither page nor descriptor
-//!    afterwards*, and nobody else has list work left on it then.
+//! 8. *A page is released by exactly one thread, which touches neither page nor descriptor after it has put
+//!    the page back*, and nobody else has list work left on it then.
 //! 9. *Under the lock: no RCU call, no section entered or left, no hook, no page fetched or put.*
-//!    (The source is asked there which page an address lies in, and where a page begins.) The
+//!    (The source is asked there which page an address lies in, and where a page begins, and the RCU whether
+//!    a ticket has elapsed.) The
 //!    crate's own sections never run callbacks, nor are pages fetched or put inside one.
 //! 10. *Freeing never allocates and never fails.*
 //! 11. *The mm's head outlives its pages, and nobody waits for it.* Each page pins it. Words of a
 //!     closed mm are changed without the lock, since the change may let the head go.
-//! 12. *No grace period is skipped when an mm closes* with fragments that were never used beside
-//!     others that wait (Linux commit fda4d71651f7): who looked just before the close may still be
-//!     looking.
+//! 12. *Who looked just before an mm was closed may still be looking* (Linux commit fda4d71651f7): its pages
+//!     go home with the same note as all others.
 //! 13. *A bug that memory safety rests on is a panic* that names page, fragment and word, before
 //!     anything has changed, where the word can show it: a double free, a pointer that is no
 //!     fragment, another mm's fragment, an overwritten list node. [What is found](#what-is-found)
 //!     has the limits.
 //! 14. *Listed means usable*: no page stands on the list from which nothing can be taken.
-//! 15. *A callback never waits.* It tries the lock, and if somebody holds it comes again after
-//!     another grace period, with the word unchanged; `reclaim` is not run twice.
+//! 15. *A callback never waits.* It tries the lock. If somebody holds it, the page is marked (HOOKED: the
+//!     hook has run for all of P; who compared tickets before finds the word changed, and compares
+//!     anew) and put on a stack of its mm, and one RCU head of the mm comes again for all that are there. So a holder that has stopped
+//!     costs a callback in each grace period, however many pages wait for it; and `reclaim` is not run
+//!     twice.
 //! 16. *A queued head can be run by any thread*, for everybody's fragments on its page wait for it.
 //! 17. *Whoever queues a head has acquired the page's word*: the call comes after all that others
-//!     did to make it necessary, be it unpublishing what they retired into X, unlinking the page,
-//!     or reading this very head in the last callback.
+//!     did to make it necessary, be it unpublishing what they retired into X, or reading this very head
+//!     in the last callback.
 //! 18. *What a handle holds is used to everybody else.* What it has sent for is its callback's
 //!     until that says that the grace period is over; what it gathers meanwhile waits for the next
 //!     call, as X does on a page. If the handle is flushed or dropped first, it is the callback
@@ -107,7 +126,11 @@
 //! | edge | carrier |
 //! | --- | --- |
 //! | a fragment's last use, or its hook, before its reuse | Release of the free's or callback's compare-and-swap; Acquire of the take's |
-//! | all that others did to the word before a call (uses of the page, unpublishing, unlinking, the last callback's reading of the head) before that call | Release of every change of the word; Acquire fence before every call (read-modify-writes in between keep the release sequence) |
+//! | all that others did to the word before a call or a release (uses of the page, unpublishing, unlinking, the last callback's reading of the head) before that | Release of every change of the word; Acquire fence before every call and release (read-modify-writes in between keep the release sequence) |
+//! | the last use of what has joined, before its hook | Release of the retirement; Acquire of the callback's load |
+//! | the change of the word that makes a call necessary, before any other's joining under its ticket | Release of the ticket's store; Acquire of its load |
+//! | unpublishing before the comparison of tickets, unlinking before the page's ticket | the RCU's [`ticket`](crate::Rcu::ticket) |
+//! | a page's callback before its mm comes again for it, and one such round before the next | Release and Acquire of the stack's top |
 //! | descriptor and first word before a page is found | Release and Acquire of the list's first-page pointer |
 //! | what is written before publishing | Release of the slot's swap; Acquire of its load |
 //! | retire before the callback, sections before the callback | the RCU implementation ([`Rcu`]) |
@@ -119,12 +142,13 @@
 //! | all use of an mm's head before its end | Release and Acquire of the pin count |
 //!
 //! # When the lock is taken
-//! - *take*: for the last free fragment of a page, when the first page has just left the list, and
+//! - *take*: for the last free fragment of a page, when the first page has just left the list, for every
+//!   fragment while only quiet pages are listed, and
 //!   when nothing is listed: to make sure of it, to list a fresh page, and to look again if there is
 //!   none.
 //! - *give back, end of a grace period*: when a page goes on the list because something on it is
 //!   free again, and when it leaves it because all is. A callback only tries, and if somebody has
-//!   the lock it comes again after another grace period; what waits in X on its page waits along.
+//!   the lock its page is seen to after another grace period; what waits in X on the page waits along.
 //!   In a batch ([`Frag::give_back_all`]) 16 pages share one hold of the lock.
 //! - *a handle*: to claim a page, and where it lets go of what it holds, as above; never in its
 //!   retire, which at most tries the lock.
@@ -183,6 +207,7 @@
 //! [`PageDesc`]: crate::PageDesc
 //! [`RcuHead`]: crate::RcuHead
 //! [`Rcu`]: crate::Rcu
+//! [`Rcu::ticket`]: crate::Rcu::ticket
 //! [`Local`]: crate::Local
 //! [`LocalPart`]: crate::LocalPart
 //! [`Domain`]: crate::Domain

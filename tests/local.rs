@@ -13,7 +13,7 @@ use common::{
     Bench, ByHand, Dice, Manual, Piece,
     counted::{Counted, LOCKED},
 };
-use ptfrag::{Embed, Hooks, Local, Mm, OwnedDomain, Rcu, Region, SpinLock};
+use ptfrag::{Embed, Hooks, Local, Mm, OwnedDomain, Rcu, Region, SpinLock, word::Word};
 
 type Handle<const N: usize, const SIZE: usize, const PAGE: usize> = Local<N, SIZE, ByHand<PAGE>>;
 
@@ -54,7 +54,8 @@ fn one_call_for_many_pages() {
     let after = again.iter().filter(|frag| before.contains(&frag.as_ptr())).count();
     assert_eq!((after, reclaims(&bench)), (64, 64));
     for &addr in &before {
-        assert_eq!(bench.mm().page_word(addr).unwrap().bits(), 1 << 54, "the page word changed");
+        let word = bench.mm().page_word(addr).unwrap();
+        assert_eq!(word, Word::fresh(true), "the page word changed");
     }
     drop((again, fresh, local));
     bench.expect_home();

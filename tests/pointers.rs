@@ -105,7 +105,7 @@ fn misuse_is_found_without_the_mm() {
 fn descriptors_for_c() {
     assert_eq!((PageDesc::SIZE, PageDesc::ALIGN), (size_of::<PageDesc>(), align_of::<PageDesc>()));
     #[cfg(target_pointer_width = "64")]
-    assert_eq!((PageDesc::SIZE, PageDesc::ALIGN), (32, 8));
+    assert_eq!((PageDesc::SIZE, PageDesc::ALIGN), (40, 8));
     // SAFETY: all zero is valid, as its documentation says.
     let desc = unsafe { std::mem::zeroed::<PageDesc>() };
     assert_eq!(format!("{desc:?}"), format!("{:?}", PageDesc::new()));

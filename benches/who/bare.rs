@@ -119,7 +119,7 @@ impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Parts<PAGE>> Alloc
             // Only asked for with one pool, in whose region the page lies.
             let addr = NonNull::new(page as *mut u8).expect("no page lies at null");
             let word = self.pools[0].mm.page_word(addr);
-            word.is_some_and(|word| word.is_draining() || !word.pending().is_empty())
+            word.is_some_and(|word| !word.pending().is_empty())
         };
         pages.iter().filter(|page| waits(page)).count()
     }

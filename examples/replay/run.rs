@@ -61,7 +61,7 @@ impl Curve {
 struct Driver<P: Policy> {
     policy: P,
     grace: u64,
-    /// In the order of their ends, since all grace periods are of one length.
+    /// In the order of their ends, as grace periods follow each other.
     waiting: VecDeque<(u64, P::Deferred)>,
     curve: Curve,
 }
@@ -70,9 +70,22 @@ impl<P: Policy> Driver<P> {
     /// Closes a step at `now`: its deferred frees begin to wait, its pages are counted.
     fn step(&mut self, now: u64) {
         if let Some(deferred) = self.policy.deferred() {
-            self.waiting.push_back((now.saturating_add(self.grace), deferred));
+            self.waiting.push_back((self.end_of_next(now), deferred));
         }
         self.curve.note(now, self.policy.tally().held);
+    }
+
+    /// When the first grace period ends that begins after `now`. They are everybody's, and follow each other
+    /// without a gap.
+    fn end_of_next(&self, now: u64) -> u64 {
+        match now.checked_div(self.grace) {
+            Some(over) => over.saturating_add(2).saturating_mul(self.grace),
+            None => now,
+        }
+    }
+
+    fn set_time(&mut self, now: u64) {
+        self.policy.at(now, self.end_of_next(now));
     }
 
     /// Lets trace time pass to `now`, with the grace periods that end on the way. What a callback
@@ -80,10 +93,12 @@ impl<P: Policy> Driver<P> {
     fn pass(&mut self, now: u64) {
         while self.waiting.front().is_some_and(|&(end, _)| end <= now) {
             if let Some((end, deferred)) = self.waiting.pop_front() {
+                self.set_time(end);
                 self.policy.grace_over(deferred);
                 self.step(end);
             }
         }
+        self.set_time(now);
     }
 }
 
@@ -92,7 +107,7 @@ impl<P: Policy> Driver<P> {
 pub(crate) struct Rules<'a> {
     /// The levels whose tables are placed.
     pub(crate) levels: &'a [Level],
-    /// The length of a grace period in microseconds.
+    /// The length of a grace period in microseconds; zero if they take no time.
     pub(crate) grace: u64,
 }
 
@@ -211,8 +226,8 @@ mod tests {
     fn a_grace_period_holds_the_page() {
         let trace = trace(&[(0, Op::Alloc, 0), (10, Op::Free, 0), (15, Op::Alloc, 1)]);
         let outcome = plain(&trace, 20);
-        assert_eq!(outcome.curve, [(0, 0), (0, 1), (15, 2), (30, 1), (35, 0)]);
-        let outcome = plain(&trace, 5);
+        assert_eq!(outcome.curve, [(0, 0), (0, 1), (15, 2), (40, 1), (40, 0)]);
+        let outcome = plain(&trace, 2);
         // It ends just in time for the second table.
         assert_eq!((outcome.pages_peak, outcome.tally.taken), (1, 2));
     }

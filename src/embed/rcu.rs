@@ -36,6 +36,7 @@ use crate::rcu_head::{RcuFn, RcuHead};
 ///   handle.
 /// - A head that was queued can be run by any thread: it does not depend on the thread that
 ///   queued it ever coming back.
+/// - [Tickets](Self::ticket), where it gives any, are as said there.
 pub unsafe trait Rcu: Copy + Send + Sync {
     /// A read-side section, left when the guard is dropped and in no other way: not when it is moved,
     /// nor when its thread ends, sleeps or is migrated, nor with another guard. Sections nest. It must
@@ -55,4 +56,62 @@ pub unsafe trait Rcu: Copy + Send + Sync {
     /// `head` is valid and queued nowhere, nobody else touches it until `func` is called, and
     /// `func` is sound to call with it then, once, on any thread.
     unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn);
+
+    /// Pages are scarce, and some may wait for their callbacks: called by an allocation, of the thread that it
+    /// runs on, outside of this crate's locks and sections. Whoever can had better move grace periods on and
+    /// run callbacks at the next moment that is fit for it; not in here. By default nothing.
+    #[inline]
+    fn hurry(self) {}
+
+    /// A ticket for the next grace period, which has not begun; or zero where this RCU cannot tell.
+    ///
+    /// Who gets the same ticket as somebody before waits for the same grace period. So the `func` of a head
+    /// that was queued after somebody got a ticket runs only after every guard has been dropped that exists
+    /// when anybody gets that ticket again, on whichever thread; what those guards' owners did inside them
+    /// happens before it; and a guard that was created later, and that need not be waited for, sees what
+    /// happened before the ticket was got.
+    ///
+    /// Called anywhere, under an mm's lock and in callbacks too. It does not wait and has no other effect.
+    /// Linux: `get_state_synchronize_rcu`. By default zero: then every fragment that is retired while
+    /// a call is in flight on its page waits for a grace period of its own, and a page that an mm
+    /// has shown to takers without the lock is used under the lock only by every other one.
+    #[inline]
+    fn ticket(self) -> u64 {
+        0
+    }
+
+    /// A ticket that was current not long ago: no older than any that the caller knows of. It says nothing of what
+    /// the caller has done, so it is good for a head that is queued next, whose grace period begins later
+    /// in any case, and may be cheaper.
+    #[inline]
+    fn recent_ticket(self) -> u64 {
+        self.ticket()
+    }
+
+    /// Whether the grace period of a ticket is over: every guard that existed when the ticket was given has
+    /// been dropped, and what its owner did inside happens before the return. A guard that was created
+    /// later sees what happened before the ticket.
+    ///
+    /// Always false for what [`gave`](Self::gave) is false for. Called as `ticket` is; it may say no for as
+    /// long as it likes. Linux: `poll_state_synchronize_rcu`.
+    #[inline]
+    fn has_elapsed(self, ticket: u64) -> bool {
+        let _ = ticket;
+        false
+    }
+
+    /// Whether a ticket, which is not zero, is one of this domain's. Domains of one source, of whatever type,
+    /// are asked about each other's; where there is only one RCU, as in a kernel, the answer is yes.
+    #[inline]
+    fn gave(self, ticket: u64) -> bool {
+        let _ = ticket;
+        true
+    }
+
+    /// Whether [`ticket`](Self::ticket) would be this one, which is not zero. It may say no where it is not
+    /// worth its cost to find out.
+    #[inline]
+    fn is_current(self, ticket: u64) -> bool {
+        self.ticket() == ticket
+    }
 }

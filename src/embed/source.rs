@@ -57,6 +57,12 @@ pub unsafe trait PageSource: Send + Sync + 'static {
         false
     }
 
+    /// Whether there are hardly any pages left. Asked when a page was fetched, and when an mm has nothing
+    /// listed any more; if so it has its RCU [hurry](crate::Rcu::hurry). By default never.
+    fn is_scarce(&self) -> bool {
+        false
+    }
+
     /// Takes a page back.
     ///
     /// # Safety

@@ -110,6 +110,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         if wanted != 0 {
             // SAFETY: no call is in flight, and no reader finds what was retired.
             unsafe { LocalPart::send(self.part, from, to) };
+            self.head().hurry_if_scarce();
         }
     }
 
@@ -209,7 +210,7 @@ mod tests {
             domain.barrier();
         }
         drop((local, mm));
-        // A page's callback can need another call, and its drain one more.
+        // A page's callback can need another call.
         (0..4).for_each(|_| domain.barrier());
         assert_eq!(region.pages_out(), 0);
     }

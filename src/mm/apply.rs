@@ -73,7 +73,7 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
         // SAFETY: under the lock.
         let done = unsafe { head.apply_locked(page, lists, &mut reserved, &transition) };
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
-        // nothing was changed, or the page drains and is still ours: then the page is the pin.
+        // nothing was changed, or the page goes home by us: then the page is the pin.
         unsafe { MmHead::unlock(pinned) };
         match done {
             Ok(Some(step)) => return Ok(Some(step)),
@@ -124,17 +124,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 ListOp::Link => {}
                 // SAFETY: under the lock a listed page is on the list.
                 ListOp::Unlink => unsafe {
-                    self.list().check(&self.source, page, Word::from_bits(now))?;
+                    self.check(page, Word::from_bits(now))?;
                 },
             }
             let Err(seen) = install(word, now, step) else {
                 if step.list == ListOp::Link {
                     // SAFETY: the word was installed in this lock hold.
-                    unsafe { self.list().push(&self.source, page, step.word) };
+                    unsafe { self.list_of(step.word).push(&self.source, page, step.word) };
                 } else {
-                    // The word goes first, as in a take of the last fragment; DRAIN keeps the page
-                    // until its call is queued.
-                    // SAFETY: checked above; a draining page's host is nobody's.
+                    // The word goes first, as in a take of the last fragment; the page is ours until it is
+                    // put back.
+                    // SAFETY: checked above, and nobody takes from a page that goes home.
                     unsafe { self.unlink(page, Word::from_bits(now)) };
                 }
                 return Ok(Some(step));

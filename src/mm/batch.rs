@@ -3,13 +3,7 @@
 
 use core::{marker::PhantomData, mem, ptr::NonNull};
 
-use super::{
-    apply::Wait,
-    free,
-    head::{MmHead, queue},
-    list::BadLink,
-    misuse::bad_link,
-};
+use super::{apply::Wait, free, head::MmHead, home::go_home, list::BadLink, misuse::bad_link};
 use crate::{
     embed::Embed,
     page::{
@@ -144,14 +138,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// # Safety
     /// As for [`retire`], and one of the pages is this mm's.
     unsafe fn give_back_locked(head: NonNull<Self>, gathered: &mut Gathered) -> bool {
-        let mut draining = [None; PAGES];
+        let mut changed = [None; PAGES];
         let mut broken = None;
         // SAFETY: one of the pages pins the head.
         let this = unsafe { head.as_ref() };
         this.lock();
         // SAFETY: under the lock.
         let open = unsafe { this.is_open() };
-        for (place, drains) in gathered.iter_mut().zip(&mut draining) {
+        for (place, goes) in gathered.iter_mut().zip(&mut changed) {
             let Some(Pieces { page, mask, .. }) = *place else { continue };
             // SAFETY: the page is out, since its fragments are still used.
             if !open || unsafe { Self::of_page(page) } != head {
@@ -161,7 +155,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             // SAFETY: under the lock, and the fragments are used.
             match unsafe { this.apply_locked(page, Lists::Partial, &mut false, &freed) } {
                 Ok(None) => continue,
-                Ok(Some(step)) => *drains = step.call.then_some(page),
+                Ok(Some(step)) => *goes = Some((page, step)),
                 Err(BadLink) => broken = Some(page),
             }
             *place = None;
@@ -169,9 +163,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or nothing
         // was changed, and the page is still the pin.
         unsafe { Self::unlock(head) };
-        for page in draining.into_iter().flatten() {
-            // SAFETY: the page drains, by us.
-            unsafe { queue::<FRAGS, SIZE, E>(page, free::grace_over::<FRAGS, SIZE, E>) };
+        for (page, step) in changed.into_iter().flatten() {
+            // SAFETY: the step was made above.
+            unsafe { go_home::<FRAGS, SIZE, E>(page, step) };
         }
         if let Some(page) = broken {
             // SAFETY: the page was not changed, so it still pins the head.

@@ -2,12 +2,7 @@
 
 use core::ptr::NonNull;
 
-use super::{
-    apply::install,
-    free::grace_over,
-    head::{MmHead, queue},
-    misuse::bad_link,
-};
+use super::{apply::install, head::MmHead, home::go_home, misuse::bad_link};
 use crate::{
     embed::Embed,
     page::{
@@ -25,18 +20,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             self.lock();
             // SAFETY: under the lock.
             unsafe { self.set_closed() };
-            let Some(page) = self.list().first() else { break };
+            let Some(page) = self.first() else { break };
             // SAFETY: under the lock, the list's first page.
             let step = unsafe { self.unlist(page) };
             // SAFETY: ours; the caller's handle is the pin.
             unsafe { Self::unlock(self.into()) };
             match step {
                 None => bad_link::<FRAGS, E::Source>(&self.source, page),
-                Some(step) if step.call => {
-                    // SAFETY: the page drains, by us.
-                    unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
-                }
-                Some(_) => {}
+                // SAFETY: the step was made just now.
+                Some(step) => unsafe { go_home::<FRAGS, SIZE, E>(page, step) },
             }
         }
         // SAFETY: as above.
@@ -53,10 +45,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let mut now = word.load(Ordering::Relaxed);
         let listed = Word::<FRAGS>::from_bits(now);
         // SAFETY: under the lock.
-        unsafe { self.list().check(&self.source, page, listed) }.ok()?;
+        unsafe { self.check(page, listed) }.ok()?;
         // Here the list goes first: once LISTED is clear, the others can bring the page to its
         // release without the lock, and it must not happen under our hands. The change below
-        // releases the unlinking, and the wiping of the node, to whoever queues the last call.
+        // releases the unlinking, and the wiping of the node, to whoever sends the page home.
         // SAFETY: checked just now, and the host of a listed page is only taken under the lock.
         unsafe { self.unlink(page, listed) };
         loop {

@@ -50,7 +50,7 @@ impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetching<'m, FRAGS, SI
     /// `None` if more than `most` others fetch a page, or one was listed meanwhile.
     pub(super) fn begin(head: &'m MmHead<FRAGS, SIZE, E>, most: u32) -> Option<Self> {
         let begun = head.begin_fetch(most).then(|| Self(head))?;
-        head.list().first().is_none().then_some(begun)
+        head.first().is_none().then_some(begun)
     }
 }
 
@@ -83,7 +83,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 
     /// Waits until nobody fetches a page any more, or one is listed, or there were so many pauses.
     pub(super) fn wait_for_fetchers(&self, patience: &mut Patience, most: u32) {
-        while self.is_fetching() && self.list().first().is_none() && !patience.is_over(most) {
+        while self.is_fetching() && self.first().is_none() && !patience.is_over(most) {
             patience.pause();
         }
     }
@@ -125,11 +125,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
+        let shown = this.may_show(desc);
         // SAFETY: nobody else knows the page yet.
         unsafe { desc.set_mm(head.as_ptr().cast()) };
-        // Relaxed: others get to the page through the list or through a fragment, and both ways
-        // are ordered.
-        desc.word.store(Word::<FRAGS>::fresh().bits(), Ordering::Relaxed);
+        // Relaxed: who gets to the page through the list, or found it when this mm had it before, takes
+        // from it only once it is listed, by a change that is Release; and the way through a fragment is
+        // ordered as well.
+        desc.word.store(Word::<FRAGS>::fresh(shown).bits(), Ordering::Relaxed);
         mem::forget(fetched);
         Ok((page, addr))
     }

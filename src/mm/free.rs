@@ -1,23 +1,22 @@
-//! The ways back: retire, give back, and the end of a grace period.
+//! The ways back: retire and give back.
 //!
-//! None of them allocates or fails. They are functions of a page and not methods of the mm's head,
+//! Neither allocates or fails. They are functions of a page and not methods of the mm's head,
 //! because the head may be gone the moment that the page's word is changed; each says what keeps it
 //! until when.
 
-use core::{convert::Infallible, ptr::NonNull};
-
 use super::{
     apply::{Wait, apply},
-    head::{MmHead, Pin, queue},
+    call::{joins, queue},
+    callback::grace_over,
+    home::go_home,
     misuse::not_used,
 };
 use crate::{
-    embed::{Embed, Hooks, PageSource},
+    embed::Embed,
     page::{
-        PageDesc, Pieces,
+        Pieces,
         word::{Lists, NotUsed, Word},
     },
-    rcu_head::RcuHead,
     sync::Ordering,
 };
 
@@ -37,7 +36,9 @@ pub(crate) unsafe fn retire<const FRAGS: usize, const SIZE: usize, E: Embed>(pie
     let word = unsafe { &page.as_ref().word };
     let mut now = word.load(Ordering::Relaxed);
     let call = loop {
-        let (retired, call) = match Word::<FRAGS>::from_bits(now).retire(mask) {
+        // SAFETY: the fragments keep the page.
+        let joins = || unsafe { joins::<FRAGS, SIZE, E>(page) };
+        let (retired, call) = match Word::<FRAGS>::from_bits(now).retire(mask, joins) {
             Ok(step) => step,
             Err(NotUsed) => not_used::<FRAGS>(pieces.addr, mask, now),
         };
@@ -84,79 +85,11 @@ pub(crate) unsafe fn try_give_back<const FRAGS: usize, const SIZE: usize, E: Emb
     // SAFETY: the fragments are used, so the page stays until they are not.
     match unsafe { apply::<FRAGS, SIZE, E, _>(page, wait, freed) } {
         Ok(Some(step)) => {
-            if step.call {
-                // SAFETY: the page drains, by us.
-                unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
-            }
+            // SAFETY: the step was made just now.
+            unsafe { go_home::<FRAGS, SIZE, E>(page, step) };
             true
         }
         Ok(None) => false,
         Err((NotUsed, seen)) => not_used::<FRAGS>(pieces.addr, mask, seen),
     }
-}
-
-/// The callback: a grace period is over for what is pending.
-pub(crate) unsafe extern "C" fn grace_over<const FRAGS: usize, const SIZE: usize, E: Embed>(
-    rcu: NonNull<RcuHead>,
-) {
-    // SAFETY: only `PageDesc::head` is ever queued with this function.
-    let page = unsafe { PageDesc::of_head(rcu) };
-    // SAFETY: descriptors are type-stable.
-    let word = unsafe { &page.as_ref().word };
-    // Relaxed: what is pending now was so when this callback was queued.
-    let now = Word::<FRAGS>::from_bits(word.load(Ordering::Relaxed));
-    // SAFETY: the page is out until its word says otherwise.
-    let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
-    for index in now.pending().iter() {
-        // SAFETY: the page pins its mm's head.
-        let head = unsafe { head.as_ref() };
-        // SAFETY: what is pending is below `FRAGS`.
-        head.hooks.reclaim(unsafe { head.frag(page, index) });
-    }
-    // SAFETY: ours to go on with.
-    unsafe { settle::<FRAGS, SIZE, E>(rcu) };
-}
-
-/// The second half of the callback, after the hook: what is pending becomes free.
-///
-/// A callback never waits. If somebody holds the lock, it comes again after another grace period,
-/// with the word as it is; the hook has been called, so it is this half that comes again.
-unsafe extern "C" fn settle<const FRAGS: usize, const SIZE: usize, E: Embed>(
-    rcu: NonNull<RcuHead>,
-) {
-    // SAFETY: as in `grace_over`.
-    let page = unsafe { PageDesc::of_head(rcu) };
-    let over = |word: Word<FRAGS>, lists: Lists| Ok::<_, Infallible>(word.grace_over(lists));
-    // SAFETY: P or DRAIN, which only this callback ends, keeps the page.
-    match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::Never, over) } {
-        // SAFETY: the word is unchanged, and the call that it asks for is over.
-        Ok(None) => unsafe { queue::<FRAGS, SIZE, E>(page, settle::<FRAGS, SIZE, E>) },
-        // SAFETY: the step made us the only one who knows the page.
-        Ok(Some(step)) if step.release => unsafe { release::<FRAGS, SIZE, E>(page) },
-        Ok(Some(step)) if step.call => {
-            // SAFETY: P is not empty, or the page drains, by us.
-            unsafe { queue::<FRAGS, SIZE, E>(page, grace_over::<FRAGS, SIZE, E>) };
-        }
-        Ok(Some(_)) => {}
-        Err((never, _)) => match never {},
-    }
-}
-
-/// Sends a page home.
-///
-/// # Safety
-/// The caller has just installed the step that releases it.
-unsafe fn release<const FRAGS: usize, const SIZE: usize, E: Embed>(page: NonNull<PageDesc>) {
-    // SAFETY: the page has not been put back.
-    let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
-    // SAFETY: the page's pin is dropped below.
-    let source = unsafe { &head.as_ref().source };
-    // SAFETY: as above.
-    let hooks = unsafe { &head.as_ref().hooks };
-    // SAFETY: the page is of this source.
-    hooks.page_out(unsafe { source.addr(page) });
-    // SAFETY: nobody else knows the page: it has been off the list for a grace period.
-    unsafe { source.put(page) };
-    // SAFETY: this was the page's pin.
-    unsafe { MmHead::unpin(head, Pin::Page) };
 }

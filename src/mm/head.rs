@@ -16,12 +16,14 @@ use core::{
 
 use crossbeam_utils::CachePadded;
 
-use super::list::PartialList;
+use super::{
+    list::{BadLink, PartialList},
+    waiting::Waiting,
+};
 use crate::{
-    embed::{AllocError, Embed, Hooks, PageSource, RawLock, Rcu},
+    embed::{AllocError, Embed, Hooks, PageSource, RawLock},
     page::{PageDesc, word::Word},
-    rcu_head::RcuFn,
-    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, fence},
+    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell},
 };
 
 /// What changes page by page, and not with every fragment.
@@ -40,12 +42,17 @@ pub(super) struct Guarded<L> {
 /// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
 /// give it a place ([`Mm::new_at`](crate::Mm::new_at)).
 pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
-    /// On cache lines of its own, for every take looks at it, and lock and pins wander.
+    /// The list of pages that are shown. On cache lines of its own, for every take looks at it, and lock
+    /// and pins wander.
     list: CachePadded<PartialList<FRAGS, E::Source>>,
+    /// The list of quiet pages.
+    quiet: PartialList<FRAGS, E::Source>,
     pub(super) guarded: CachePadded<Guarded<E::Lock>>,
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
+    /// Pages that wait for the lock.
+    pub(super) waiting: Waiting,
     /// So many empty pages are kept. Written while nobody else has a pin.
     pub(super) keep: UnsafeCell<u32>,
     dispose: unsafe fn(NonNull<Self>),
@@ -110,6 +117,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         const { Self::GEOMETRY };
         Self {
             list: CachePadded::new(PartialList::new()),
+            quiet: PartialList::new(),
             guarded: CachePadded::new(Guarded {
                 lock: E::Lock::new(),
                 closed: UnsafeCell::new(false),
@@ -120,6 +128,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             rcu,
             source,
             hooks,
+            waiting: Waiting::new(),
             keep: UnsafeCell::new(0),
             dispose,
         }
@@ -139,17 +148,47 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { NonNull::new_unchecked(mm.cast_mut().cast()) }
     }
 
-    pub(crate) fn list(&self) -> &PartialList<FRAGS, E::Source> {
+    /// The list of pages that takers find without the lock.
+    pub(crate) fn shown(&self) -> &PartialList<FRAGS, E::Source> {
         &self.list
     }
 
-    /// Takes a page off the list.
+    /// The list on which a listed page with this word is.
+    pub(crate) fn list_of(&self, word: Word<FRAGS>) -> &PartialList<FRAGS, E::Source> {
+        if word.is_shown() { &self.list } else { &self.quiet }
+    }
+
+    /// Both lists, those first of which takers make use first.
+    pub(crate) fn lists(&self) -> [&PartialList<FRAGS, E::Source>; 2] {
+        [&self.list, &self.quiet]
+    }
+
+    /// The page from which is taken next, if any is listed.
+    pub(crate) fn first(&self) -> Option<NonNull<PageDesc>> {
+        self.lists().into_iter().find_map(PartialList::first)
+    }
+
+    /// Checks a listed page's neighbours before it is unlinked.
+    ///
+    /// # Safety
+    /// As for [`PartialList::check`].
+    pub(crate) unsafe fn check(
+        &self,
+        page: NonNull<PageDesc>,
+        word: Word<FRAGS>,
+    ) -> Result<(), BadLink> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.list_of(word).check(&self.source, page, word) }
+    }
+
+    /// Takes a page off its list.
     ///
     /// # Safety
     /// As for [`PartialList::unlink`].
     pub(crate) unsafe fn unlink(&self, page: NonNull<PageDesc>, word: Word<FRAGS>) {
+        let list = self.list_of(word);
         // SAFETY: passed on to the caller.
-        unsafe { self.list.unlink(&self.source, page, word, E::Hooks::EMPTY_NODE) };
+        unsafe { list.unlink(&self.source, page, word, E::Hooks::EMPTY_NODE) };
     }
 
     /// The address of a page's fragment.
@@ -258,31 +297,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             unsafe { dispose(head) };
         }
     }
-}
-
-/// Queues a page's RCU head with its mm's RCU.
-///
-/// # Safety
-/// The caller has just made a call necessary by its change of the page's word, which keeps the page
-/// and its mm's head until the callback; nobody else queues the head.
-pub(crate) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
-    page: NonNull<PageDesc>,
-    func: RcuFn,
-) {
-    // SAFETY: the page is out, kept by the call that is now due.
-    let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
-    // Acquire pairs with the Release of every change of the word before ours, so that all of them
-    // happen before the call, and with it before the callback and every section that its grace
-    // period does not wait for: the unpublishing of what was retired into X, the unlinking of a
-    // page that drains, and the last callback's reading of this very head.
-    fence(Ordering::Acquire);
-    // The handle is copied out: from inside `call` on, the callback may free the mm's head.
-    // SAFETY: the page pins the head.
-    let rcu = unsafe { head.as_ref() }.rcu;
-    // SAFETY: descriptors are type-stable.
-    let rcu_head = unsafe { PageDesc::head(page) };
-    // SAFETY: the head is idle and ours; `func` is the caller's concern.
-    unsafe { rcu.call(rcu_head, func) };
 }
 
 #[cfg(all(test, unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]

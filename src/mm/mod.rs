@@ -8,16 +8,21 @@ pub(crate) mod apply;
 pub(crate) mod batch;
 #[cfg(feature = "alloc")]
 pub(crate) mod boxed;
+mod call;
+mod callback;
 mod close;
 mod fetch;
 pub(crate) mod free;
 pub(crate) mod head;
+mod home;
 mod list;
 pub(crate) mod locate;
 pub(crate) mod misuse;
 mod places;
+mod show;
 mod shrink;
 mod take;
+mod waiting;
 
 use core::{
     fmt,
@@ -105,8 +110,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     }
 
     /// Has the mm keep up to `pages` pages that are empty, however many others are in use. Without this it
-    /// keeps none: an mm that is emptied and filled again and again draws a page each time, and each
-    /// waits for a grace period on its way home.
+    /// keeps none: an mm that is emptied and filled again and again draws a page each time.
     ///
     /// # Panics
     /// When the mm has pages, slots or other handles already.
@@ -155,8 +159,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         assert!(self.head().pin(Pin::Handle).is_ok(), "ptfrag: too many handles of one mm");
     }
 
-    /// Pages that are out of the source for this mm, the ones that wait for a grace period
-    /// included.
+    /// Pages that are out of the source for this mm, those of which all that is not free waits for a
+    /// grace period included.
     #[must_use]
     pub fn pages(&self) -> usize {
         self.head().pages()

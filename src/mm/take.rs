@@ -6,10 +6,11 @@ use core::ptr::NonNull;
 use super::{
     fetch::{A_LITTLE, Fetching, LONG, Patience},
     head::MmHead,
+    list::BadLink,
     misuse::bad_link,
 };
 use crate::{
-    embed::{AllocError, Embed, Rcu},
+    embed::{AllocError, Embed, PageSource, Rcu},
     page::{PageDesc, mask::Mask, word::Word},
     sync::{AtomicU64, Ordering},
 };
@@ -102,7 +103,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let mut patience = Patience::new();
         let fetching = loop {
             match this.take_locked(take) {
-                Locked::Taken(page, mask) => return Ok((page, mask)),
+                Locked::Taken(page, mask) => {
+                    this.hurry_if_scarce();
+                    return Ok((page, mask));
+                }
                 Locked::Empty => {}
                 Locked::Closed => return Err(AllocError),
             }
@@ -118,11 +122,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             }
             this.wait_for_fetchers(&mut patience, until);
         };
-        let error = match fresh(head) {
+        let fetched = fresh(head);
+        drop(fetching);
+        this.hurry_if_scarce();
+        let error = match fetched {
             Ok(taken) => return Ok(taken),
             Err(error) => error,
         };
-        drop(fetching);
         let mut patience = Patience::new();
         loop {
             // Before the look at the list: what was fetched until then is found there.
@@ -138,21 +144,28 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
     }
 
+    /// Has what waits for its grace period collected, if the next take may find nothing.
+    pub(crate) fn hurry_if_scarce(&self) {
+        if self.first().is_none() && self.source.is_scarce() {
+            self.rcu.hurry();
+        }
+    }
+
     /// The lock-free way: one compare-and-swap on the first page's word.
     ///
     /// `None` when there is no first page, or nothing but its host, or it has just left the list.
-    /// The section keeps the page this mm's, whatever becomes of it: a page is released only after
-    /// a grace period that began after it left the list.
+    /// The page may have left the list since, and even be another mm's; but within the section no other
+    /// mm shows it, and nothing is taken here from a page that is not shown.
     #[inline]
     fn take_first(&self) -> Option<Taken> {
         let _section = self.rcu.read();
-        let page = self.list().first()?;
+        let page = self.shown().first()?;
         // SAFETY: descriptors are type-stable.
         let word = unsafe { &page.as_ref().word };
         let mut now = word.load(Ordering::Relaxed);
         loop {
             let listed = Word::<FRAGS>::from_bits(now);
-            let (taken, index) = listed.take()?;
+            let (taken, index) = listed.take_shown()?;
             match claim(word, now, taken) {
                 Ok(()) => {
                     if listed.is_all_free() {
@@ -172,13 +185,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         self.lock();
         // SAFETY: under the lock.
         let open = unsafe { self.is_open() };
-        let found = match self.list().first() {
+        let found = match self.first() {
             _ if !open => Locked::Closed,
             None => Locked::Empty,
             // SAFETY: under the lock, the list's first page.
             Some(page) => match unsafe { self.take_listed(page, take) } {
-                Some(mask) => Locked::Taken(page, mask),
-                None => {
+                Ok(mask) => Locked::Taken(page, mask),
+                Err(BadLink) => {
                     // SAFETY: ours; the caller's handle is the pin.
                     unsafe { Self::unlock(self.into()) };
                     bad_link::<FRAGS, E::Source>(&self.source, page);
@@ -190,7 +203,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         found
     }
 
-    /// Takes from a page that is on the list; `None` when the list is broken.
+    /// Takes from a page that is listed.
     ///
     /// # Safety
     /// The caller holds the lock, and the page is on the list.
@@ -198,17 +211,19 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         &self,
         page: NonNull<PageDesc>,
         take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
-    ) -> Option<Mask> {
+    ) -> Result<Mask, BadLink> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.show(page) }?;
         // SAFETY: descriptors are type-stable.
         let word = unsafe { &page.as_ref().word };
         let mut now = word.load(Ordering::Relaxed);
         loop {
             let listed = Word::<FRAGS>::from_bits(now);
-            let (taken, mask) = take(listed)?;
+            let (taken, mask) = take(listed).ok_or(BadLink)?;
             let last = !taken.is_listed();
             if last {
                 // SAFETY: the page is on the list.
-                unsafe { self.list().check(&self.source, page, listed) }.ok()?;
+                unsafe { self.check(page, listed) }?;
             }
             match claim(word, now, taken) {
                 Ok(()) => {
@@ -222,7 +237,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                     if listed.is_all_free() {
                         self.unreserve_empty();
                     }
-                    return Some(mask);
+                    return Ok(mask);
                 }
                 Err(seen) => now = seen,
             }

@@ -39,6 +39,9 @@ pub(crate) trait Policy {
     /// What comes next happens on this CPU, which most policies do not care about.
     fn on(&mut self, _cpu: u32) {}
 
+    /// It is `now`; of the grace periods that have not begun the first will end at `next`.
+    fn at(&mut self, _now: u64, _next: u64) {}
+
     /// Finds a place for `table`.
     fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String>;
 

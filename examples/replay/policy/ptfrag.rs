@@ -175,6 +175,10 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Policy
         self.cpu = cpu;
     }
 
+    fn at(&mut self, now: u64, next: u64) {
+        self.rcu.set_time(now, next);
+    }
+
     fn alloc(&mut self, mm: usize, table: usize) -> Result<(), String> {
         let frag = self.take(mm).map_err(|e| e.to_string())?;
         let addr = frag.as_ptr().addr().get();

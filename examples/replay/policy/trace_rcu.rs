@@ -15,6 +15,9 @@ struct Clock {
     queued: AtomicPtr<RcuHead>,
     calls: AtomicU64,
     guards: AtomicUsize,
+    /// The time, and when the next grace period to begin will end, which is its ticket.
+    now: AtomicU64,
+    next: AtomicU64,
 }
 
 /// A handle to one replay's RCU.
@@ -46,6 +49,11 @@ impl TraceRcu {
     /// How often `call` was called.
     pub(super) fn calls(self) -> u64 {
         self.0.calls.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_time(self, now: u64, next: u64) {
+        self.0.now.store(now, Ordering::Relaxed);
+        self.0.next.store(next, Ordering::Relaxed);
     }
 
     /// What was queued since the last time: its grace period begins now.
@@ -87,7 +95,8 @@ impl TraceRcu {
 
 // SAFETY: callbacks run only in `run`, which nothing of the crate calls, with no guard alive; the
 // queue hands each head to one `take`. `call` is one exchange loop on a static, after which it
-// touches nothing; it needs no thread-local and no memory.
+// touches nothing; it needs no thread-local and no memory. Time only passes between two steps, when no guard
+// is alive.
 unsafe impl Rcu for TraceRcu {
     type Guard = Section;
 
@@ -121,5 +130,13 @@ unsafe impl Rcu for TraceRcu {
                 Err(other) => first = other,
             }
         }
+    }
+
+    fn ticket(self) -> u64 {
+        self.0.next.load(Ordering::Relaxed)
+    }
+
+    fn has_elapsed(self, ticket: u64) -> bool {
+        self.0.now.load(Ordering::Relaxed) >= ticket
     }
 }

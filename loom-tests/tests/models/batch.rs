@@ -37,13 +37,13 @@ fn batch_against_close() {
 /// ```text
 /// setup   two pages, F = {0} listed, 1 used
 /// giver                           taker
-/// lock; F = {0, 1}: DRAIN, unlink enter; first = page; load word
+/// lock; F = {0, 1}: 0, unlink     enter; first = page; load word
 /// the other page too; unlock      CAS, or lock and the list's first page
-/// two calls                       grace period (gives up if the taker is inside)
+/// two go home
 /// ```
 ///
-/// Rules 1, 6 and 9. Two threads, exhaustive. Fails with a page that never comes home when a page
-/// that drains is not queued, and when the calls are made before the lock is released.
+/// Rules 1, 6 and 9. Two threads, exhaustive. Fails with a page that never comes home when it is
+/// not put back, and when pages are put back before the lock is released.
 #[test]
 fn batch_against_a_taker() {
     explore::<128>(2, 3, || {
@@ -65,7 +65,7 @@ fn batch_against_a_taker() {
 /// setup   two pages, all used
 /// giver                           other
 /// F = {0} of both: link           F = {1} of both: link
-/// or F = {0, 1}: DRAIN, unlink    or F = {0, 1}: DRAIN, unlink
+/// or F = {0, 1}: 0, unlink; home  or F = {0, 1}: 0, unlink; home
 /// ```
 ///
 /// Rule 1. Two threads, exhaustive. Fails with a race on the nodes when a batch lists and unlists its

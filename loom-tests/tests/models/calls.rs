@@ -50,21 +50,21 @@ fn unpublished_before_the_promotion() {
     });
 }
 
-/// A page of a closed mm drains without the lock, by somebody else than who unlinked it; a looker
-/// that its last grace period does not wait for must not find it at the head of the list any more.
+/// A page of a closed mm goes home without the lock, by somebody else than who unlinked it, and to another
+/// mm; a looker that its ticket does not wait for must not find it at the head of the list any more.
 ///
 /// ```text
 /// setup   a: page F = {1, 2, 3} listed, 0 used
 /// closer                giver                            looker
-/// unlink; LISTED clear  CAS: all free, DRAIN; call       enter; first
-/// flag (no edge)        grace period: release            load word
-///                       b takes the page, lists it       CAS, or start over
+/// unlink; LISTED clear  CAS: all free, 0; ticket; home   enter; first
+/// flag (no edge)        grace period                     load word
+///                       b takes the page, shows it       CAS, or start over
 /// ```
 ///
 /// Rules 6, 12 and 17. Three threads, at most 3 preemptions. The flag says in which order the two
 /// came, and orders nothing. Fails when `queue` does not acquire the word.
 #[test]
-fn unlinked_before_the_drain() {
+fn unlinked_before_the_release() {
     explore::<256>(3, 1, || {
         let a: Shared<Mm4> = Shared::new(mm());
         let b: Shared<Mm4> = Shared::new(mm());

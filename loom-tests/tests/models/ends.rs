@@ -14,12 +14,12 @@ use crate::{local::*, support::*};
 /// give 1 back; take again         grace period
 /// ```
 ///
-/// Rule 18. Two threads, exhaustive. Fails with a fragment handed out twice when the flush gives
+/// Rule 18. Two threads, at most 5 preemptions. Fails with a fragment handed out twice when the flush gives
 /// back what it has sent although it is the callback's to do; with a lost one when the callback
 /// does not, or when the handle takes IDLE for OVER the other way round.
 #[test]
 fn flush_against_the_callback() {
-    explore::<128>(2, 2, || {
+    explore_within::<128, _>(Some(5), 2, 2, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let mut local: Handle2 = local(&mm);
         let frag = take_by(&mut local).unwrap();
@@ -50,12 +50,12 @@ fn flush_against_the_callback() {
 /// flush: look; give back what is ready
 /// ```
 ///
-/// Rule 18. Two threads, exhaustive. Fails with a page that never comes home when the fragment is put in
+/// Rule 18. Two threads, at most 5 preemptions. Fails with a page that never comes home when the fragment is put in
 /// front of what the callback gives back, be it that the handle does not ask whether that is under way or
 /// asks once more after its look.
 #[test]
 fn give_back_against_the_callback() {
-    explore::<128>(2, 2, || {
+    explore_within::<128, _>(Some(5), 2, 2, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let mut local: Handle2 = local(&mm);
         let [frag, more, unseen] = [0; 3].map(|_| take_by(&mut local).unwrap());

@@ -2,6 +2,8 @@
 //! last page. In Linux the last page's callback could not let the head go by itself, and needed
 //! `mmdrop_async`; a `synchronize_rcu` in `exit_mmap` made kernel builds 12 % slower.
 
+use ptfrag::RawLock;
+
 use crate::support::*;
 
 /// The owner drops the mm while the last used fragment of its listed page is retired.
@@ -10,7 +12,7 @@ use crate::support::*;
 /// setup   page F = {1} listed, 0 used
 /// owner                           other
 /// lock; unlink; CAS; unlock       retire 0: P, call
-/// let the head go                 grace period: DRAIN, call; grace period: release
+/// let the head go                 grace period: all free: home
 /// ```
 ///
 /// Rule 6. Two threads, exhaustive. Fails with a race on the node when the close clears LISTED
@@ -35,15 +37,14 @@ fn close_against_the_last_retire() {
 /// ```text
 /// setup   mm dropped; P = {0}, 1 used
 /// giver                           other
-/// lock: closed; unlock            grace periods: F = {0}; or DRAIN, release, the head goes
-/// CAS F = {1}, or DRAIN, call
+/// lock: closed; unlock            grace periods: F = {0}; or home, the head goes
+/// CAS F = {1}, or home
 /// ```
 ///
 /// Rule 11. Two threads, exhaustive. Fails with a race on the lock's shadow when `apply` makes a
 /// closed mm's transition under the lock: with the change the page may go, and the head with it,
 /// and `unlock` comes after. Two grace-period attempts were not enough to show it. It also fails
-/// when a give-back that drains does not acquire the callback before it, whose RCU read the head
-/// that the call writes.
+/// when a give-back that sends the page home does not acquire the callback before it.
 #[test]
 fn give_back_after_the_close() {
     explore::<128>(2, 1, || {
@@ -65,7 +66,7 @@ fn give_back_after_the_close() {
 /// ```text
 /// setup   P = {0}, 1 used
 /// owner                giver                       main
-/// close; unpin         F = {1}, or DRAIN, call     three grace periods
+/// close; unpin         F = {1}, or home            three grace periods
 /// ```
 ///
 /// Rule 11. Three threads, at most 3 preemptions. Fails as `give_back_after_the_close` does, when the
@@ -93,15 +94,15 @@ fn drop_with_a_call_in_flight() {
 /// setup   a: page F = {1, 2, 3} listed, P = {0}; a grace period passes
 /// looker                          main
 /// enter; first = page             close: unlink, LISTED cleared
-/// load word                       late callback: all free, DRAIN, call
-/// CAS, or start over              grace period (gives up if the looker is inside): release
-/// leave                           b takes the page: F = {1, 2, 3} listed
+/// load word                       late callback: all free: home
+/// CAS, or start over              grace period (gives up if the looker is inside)
+/// leave                           b takes the page: F = {1, 2, 3}, quiet
 /// ```
 ///
-/// Rules 6 and 12. Two threads, exhaustive. Fails with another mm's fragment when the callback
-/// releases a page that it finds off the list with all free: the grace period that ended need not
-/// have waited for somebody who looked just before the close. Fragments that were never used beside
-/// a deferred free are the case of Linux commit fda4d71651f7.
+/// Rules 6 and 12. Two threads, exhaustive. Fails with another mm's fragment when b shows the
+/// page at once: the grace period that ended need not have waited for somebody who looked just before
+/// the close. Fragments that were never used beside a deferred free are the case of Linux commit
+/// fda4d71651f7.
 #[test]
 fn close_against_a_looker() {
     explore::<256>(2, 1, || {
@@ -139,5 +140,31 @@ fn closed_mm_lists_nothing() {
         assert!(take(&mm, 0).is_none(), "a closed mm gave a fragment");
         give_back(last);
         drop(mm.end());
+    });
+}
+
+/// The mm is dropped while its last page waits for the lock, and whoever comes again lets the head go.
+///
+/// ```text
+/// setup   page F = {1} listed, P = {0}, HOOKED and on the stack; the lock is free again
+/// owner                           other
+/// lock; unlink; CAS; unlock       grace period: the stack is empty; F = {0, 1}: home
+/// let the head go                 the head goes
+/// ```
+///
+/// Rules 11 and 15. Two threads, exhaustive. Fails with a use after the end when the mark at the end of the
+/// stack is taken away only after the last page was seen to.
+#[test]
+fn the_last_comes_again() {
+    explore::<128>(2, 1, || {
+        let owned: Mm2 = mm();
+        retire(take(&owned, 0).unwrap());
+        spawn(|| Stage::with(|stage| stage.lock(0)).lock()).join().unwrap();
+        try_grace_period();
+        Stage::with(|stage| stage.unjam(0));
+        let owner = spawn(move || drop(owned));
+        try_grace_period();
+        try_grace_period();
+        owner.join().unwrap();
     });
 }

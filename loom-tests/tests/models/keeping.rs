@@ -14,12 +14,12 @@ use crate::{local::*, support::*};
 /// ```text
 /// setup   page F = {1} listed, 0 used; the mm keeps a page
 /// giver                           closer
-/// CAS F = {0, 1}, listed          shrink: lock; DRAIN; unlink; call
-/// or (closed) DRAIN, call         close: lock; unlink; CAS: unlisted, or DRAIN and a call
+/// CAS F = {0, 1}, listed          shrink: lock; CAS 0; unlink; home
+/// or (closed) home                close: lock; unlink; CAS: unlisted, or 0; home
 /// ```
 ///
 /// Rules 1, 6 and 12. Two threads, exhaustive. Fails with a lost page when a give-back that finds
-/// the page off the list leaves it there all free, and when the close does not drain what is kept.
+/// the page off the list leaves it there all free, and when the close does not send home what is kept.
 #[test]
 fn kept_page_against_close() {
     explore::<128>(2, 1, || {
@@ -39,12 +39,12 @@ fn kept_page_against_close() {
 /// ```text
 /// setup   page F = {0, 1} listed, kept
 /// taker                           shrinker
-/// enter; CAS F = {1}; leave       lock; CAS DRAIN; unlink; unlock; call
-/// or from the source              grace period: release
+/// enter; CAS F = {1}; leave       lock; CAS 0; unlink; unlock; home
+/// or from the source
 /// ```
 ///
 /// Rules 1 and 6. Two threads, exhaustive. Fails with another mm's or a used fragment when the
-/// shrinker unlinks and drains a page from which something was taken meanwhile.
+/// shrinker unlinks and sends home a page from which something was taken meanwhile.
 #[test]
 fn kept_page_against_a_taker() {
     explore::<128>(2, 2, || {
@@ -58,29 +58,28 @@ fn kept_page_against_a_taker() {
     });
 }
 
-/// A kept page is let go while another thread runs the grace periods that release it.
+/// A kept page is let go while another mm fetches one.
 ///
 /// ```text
 /// setup   page F = {0, 1} listed, kept
 /// shrinker                        other
-/// lock; CAS DRAIN; unlink; unlock grace period: nothing queued, or release
-/// call                            grace period
+/// lock; CAS 0; unlink; unlock     nothing at the source; or the page: take, which writes to it
+/// home
 /// ```
 ///
-/// Rule 6. Two threads, exhaustive. Fails with a race on the node when the call is queued before the
-/// unlink.
+/// Rule 8. Two threads, exhaustive. Fails with a race on the node when the page is put back before it is
+/// unlinked.
 #[test]
-fn kept_page_against_its_callback() {
+fn kept_page_against_a_second_mm() {
     explore::<128>(2, 1, || {
-        let mm: Shared<Mm2> = Shared::new(mm().keeping(1));
-        give_back(take(&mm, 0).unwrap());
-        let other = spawn(|| {
-            try_grace_period();
-            try_grace_period();
-        });
-        mm.shrink();
-        other.join().unwrap();
-        drop(mm.end());
+        let a: Shared<Mm2> = Shared::new(mm().keeping(1));
+        let b: Shared<Mm2> = Shared::new(mm());
+        give_back(take(&a, 0).unwrap());
+        let other = spawn(move || take(&b, 1));
+        a.shrink();
+        other.join().unwrap().into_iter().for_each(retire);
+        drop(a.end());
+        drop(b.end());
     });
 }
 
@@ -90,7 +89,7 @@ fn kept_page_against_its_callback() {
 /// ```text
 /// setup   page P = {0, 1}, unlisted; the mm keeps a page
 /// callback                        closer
-/// try the lock; open: F = {0, 1}, lock; closed; unlink, DRAIN, call
+/// try the lock; open: F = {0, 1}, lock; closed; unlink; home
 /// link; or closed: release
 /// ```
 ///
@@ -117,14 +116,14 @@ fn kept_whole_page_against_close() {
 /// ```text
 /// setup   a: page F = {0, 1, 2, 3} listed, kept
 /// looker                          main
-/// enter; first = page             close: unlink; CAS DRAIN; call
-/// load word                       grace period (gives up if the looker is inside): release
+/// enter; first = page             close: unlink; CAS 0; home
+/// load word                       grace period (gives up if the looker is inside)
 /// CAS F = {1, 2, 3}, or start over
-/// leave                           b takes the page: F = {1, 2, 3} listed
+/// leave                           b takes the page: F = {1, 2, 3}, quiet
 /// ```
 ///
-/// Rules 6 and 12. Two threads, exhaustive. Fails with another mm's fragment when the close releases
-/// the page without a grace period, and with a page that never comes home when it does not drain it.
+/// Rules 6 and 12. Two threads, exhaustive. Fails with another mm's fragment when b shows the page
+/// at once, and with a page that never comes home when the close does not send it there.
 #[test]
 fn kept_page_closed_under_a_looker() {
     explore::<256>(2, 1, || {
@@ -142,7 +141,7 @@ fn kept_page_closed_under_a_looker() {
 /// ```text
 /// user of the handle              owner
 /// take; give back: keep?          wait, without an edge
-/// DRAIN; call; release: unpin     .
+/// home: unpin                     .
 /// drop the handle: unpin          pins == 1: keep = 1
 /// ```
 ///
@@ -176,7 +175,7 @@ fn set_up_after_a_handle() {
 /// ```text
 /// setup   page Q F = {0, 1} listed, kept; R: 1 used, F = {0}; the mm keeps one page
 /// taker                           giver
-/// CAS Q F = {1}; place -1         place +1? CAS R F = {0, 1}, kept; or DRAIN and a call
+/// CAS Q F = {1}; place -1         place +1? CAS R F = {0, 1}, kept; or home
 /// ```
 ///
 /// Two threads, exhaustive. Fails with a page that is not kept at the end when a taker, or a change that

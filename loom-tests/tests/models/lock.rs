@@ -47,7 +47,7 @@ fn spin_lock_excludes() {
 /// giver                           owner
 /// lock; F = {0}: link             .
 /// unlock                          lock; unlink; unlock; unpin
-///                                 give back 1: DRAIN, call; grace period: release; the head goes
+///                                 give back 1: the page goes home, and the head
 /// ```
 ///
 /// Rule 11, and what `RawLock` promises of the end of `unlock`. Two threads, exhaustive. Fails when

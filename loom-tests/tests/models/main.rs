@@ -6,14 +6,16 @@
 mod batch;
 mod calls;
 mod domain;
-mod drain;
 mod ends;
 mod exit;
+mod home;
+mod joining;
 mod keeping;
 mod local;
 mod lock;
 mod neighbours;
 mod orderings;
+mod quiet;
 mod reader;
 mod retire;
 mod second_mm;

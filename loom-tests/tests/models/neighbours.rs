@@ -38,19 +38,19 @@ fn two_links() {
     });
 }
 
-/// Two pages drain.
+/// Two pages go home.
 ///
 /// ```text
 /// setup   list: A, B; F = {1}, 0 used of both
 /// giver                           other
-/// lock; DRAIN A; unlink; unlock   lock; DRAIN B; unlink; unlock
+/// lock; A = 0; unlink; unlock     lock; B = 0; unlink; unlock
 /// call                            call
 /// ```
 ///
-/// Rule 1. Two threads, exhaustive. Fails with a race on the nodes when a page that drains is
+/// Rule 1. Two threads, exhaustive. Fails with a race on the nodes when a page that goes home is
 /// unlinked without the lock.
 #[test]
-fn two_drains() {
+fn two_go_home() {
     explore::<128>(2, 2, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [behind, front] = two_listed(&mm);
@@ -61,19 +61,19 @@ fn two_drains() {
     });
 }
 
-/// The mm is closed while the second page drains.
+/// The mm is closed while the second page goes home.
 ///
 /// ```text
 /// setup   list: A, B; F = {1}, 0 used of both
 /// closer                          giver
-/// lock; unlink A; unlock          lock; DRAIN B; unlink; unlock
+/// lock; unlink A; unlock          lock; B = 0; unlink; unlock
 /// the same with B, if it is there call
 /// ```
 ///
 /// Rule 1. Two threads, exhaustive. Fails with a race on the nodes when the close unlinks without the
 /// lock.
 #[test]
-fn a_close_and_a_drain() {
+fn a_close_and_a_release() {
     explore::<128>(2, 2, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [behind, front] = two_listed(&mm);
@@ -90,7 +90,7 @@ fn a_close_and_a_drain() {
 /// ```text
 /// setup   list: A, B; A: F = {1}, 0 used; B: F = {0, 1}, kept
 /// shrinker                        taker
-/// lock; DRAIN B; unlink; unlock   enter; only the host: leave
+/// lock; B = 0; unlink; unlock     enter; only the host: leave
 /// call                            lock; take the host of A; unlink; unlock
 /// ```
 ///

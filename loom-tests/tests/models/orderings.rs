@@ -89,7 +89,7 @@ fn retire_before_its_callback() {
 /// ```text
 /// setup   0, 1 used; page unlisted
 /// giver                           other
-/// write 0; CAS 0 -> F, link       retire 1; grace periods: DRAIN, release; put writes the page
+/// write 0; CAS 0 -> F, link       retire 1; grace periods: home; put writes the page
 /// ```
 ///
 /// Rule 6, and all use of a page before its release. Two threads, exhaustive. Does not fail when

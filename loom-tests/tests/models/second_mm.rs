@@ -8,16 +8,15 @@ use crate::support::*;
 /// ```text
 /// setup   a: page F = {1, 2, 3} listed, 0 used
 /// looker                          main
-/// enter; first = page             give back 0: unlink, DRAIN, call
-/// load word                       grace period (gives up if the looker is inside): release
-/// CAS F = {2, 3}, or start over   b takes the page: F = {1, 2, 3} listed, as it was with a
+/// enter; first = page             give back 0: unlink; home
+/// load word                       grace period (gives up if the looker is inside)
+/// CAS F = {2, 3}, or start over   b takes the page: F = {1, 2, 3}, quiet
 /// leave
 /// ```
 ///
 /// Rules 1 and 6. Two threads, exhaustive. Fails with "another mm's fragment" or a race when
-/// `take_first` looks without a read-side section, or when the DRAIN grace period is left out
-/// (`Word::freed` answers with a release and the zero word); and when a taker that finds only the
-/// host goes on under the lock with the page that it saw instead of the list's first.
+/// a taker without the lock does not ask whether the page is shown, or when another mm shows it at
+/// once; and when a taker that finds only the host goes on under the lock with the page that it saw instead of the list's first.
 #[test]
 fn looker_against_a_second_mm() {
     explore::<256>(2, 1, || {
@@ -31,14 +30,13 @@ fn looker_against_a_second_mm() {
 }
 
 /// The looker finds nothing but the host on `a`'s first page. Before it has the lock the page has
-/// gone to `b`, and its word is the very same.
+/// gone to `b`, and its word is the same but for SHOWN.
 ///
 /// ```text
 /// setup   a: page F = {1} listed, 0 used
 /// looker                          main
-/// enter; only the host: leave     give back 0: unlink, DRAIN, call
-///                                 grace period: release
-///                                 b takes the page: F = {1} listed
+/// enter; only the host: leave     give back 0: unlink; home
+///                                 b takes the page: F = {1}, quiet
 /// lock a; the list's first page: none
 /// ```
 ///
@@ -58,18 +56,17 @@ fn host_looker_against_a_second_mm() {
 }
 
 /// All fragments of a page that was unlinked by the take of its host go back at once, and nothing
-/// waits for a grace period: only DRAIN keeps the page under the looker.
+/// waits for a grace period.
 ///
 /// ```text
 /// setup   a: page F = {3} listed; 0, 1, 2 used
 /// looker                          main
-/// enter; first = page             take 3 (unlink); give all back: DRAIN, call
-/// load word, CAS                  grace period: release; b takes the page
+/// enter; first = page             take 3 (unlink); give all back: home
+/// load word, CAS                  grace period; b takes the page
 /// leave
 /// ```
 ///
-/// Rule 6. Two threads, exhaustive. Fails when a give-back that empties an unlisted page releases
-/// it at once, without DRAIN.
+/// Rule 6. Two threads, exhaustive. Fails when b shows the page at once.
 #[test]
 fn give_back_of_all_against_a_looker() {
     explore::<256>(2, 1, || {

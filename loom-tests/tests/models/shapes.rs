@@ -66,33 +66,33 @@ fn unlinked_by_one_made_by_another() {
     });
 }
 
-/// A page drains by one thread, is released by another and goes to a second mm, under a third that
-/// looks at it.
+/// A page is sent home by one thread and fetched for a second mm by another, under a third that looks
+/// at it.
 ///
 /// ```text
 /// setup   a: page F = {1, 2, 3} listed, 0 used
-/// giver                   releaser                looker
-/// CAS DRAIN; unlink       grace period: release   enter; first = page
-/// call                    b takes the page        load word; CAS, or start over
+/// giver                   other                   looker
+/// CAS 0; unlink           grace period            enter; first = page
+/// home                    b takes the page        load word; CAS, or start over
 /// ```
 ///
-/// Rule 6. Three threads, at most 3 preemptions. Fails with a race on the node when the call is queued
-/// before the unlink, and with another mm's fragment when the looker leaves its section before it
+/// Rule 6. Three threads, at most 3 preemptions. Fails with another mm's fragment when b shows the
+/// page at once, and when the looker leaves its section before it
 /// changes the word.
 #[test]
-fn three_round_a_draining_page() {
+fn three_round_a_page() {
     explore::<256>(3, 1, || {
         let a: Shared<Mm4> = Shared::new(mm());
         let b: Shared<Mm4> = Shared::new(mm());
         let last = take(&a, 0).unwrap();
         let giver = spawn(move || give_back(last));
-        let releaser = spawn(move || {
+        let other = spawn(move || {
             try_grace_period();
             take(&b, 1)
         });
         let found = take(&a, 0);
         giver.join().unwrap();
-        releaser.join().unwrap().into_iter().chain(found).for_each(retire);
+        other.join().unwrap().into_iter().chain(found).for_each(retire);
         drop(a.end());
         drop(b.end());
     });
@@ -105,7 +105,7 @@ fn three_round_a_draining_page() {
 /// setup   page F = {3} listed, P = {0, 1}, 2 used
 /// retirer                         other
 /// CAS 2 -> X, or P and call       grace period: P -> F, X -> P, call
-///                                 grace period: DRAIN: unlink, call; grace period: release
+///                                 grace period: 0: unlink; home
 /// ```
 ///
 /// Rule 6. Two threads, exhaustive. Fails when the last retire takes the page off the list, the
@@ -134,8 +134,8 @@ fn last_retire_against_two_grace_periods() {
 /// ```text
 /// setup   page F = {1} listed, P = {0}
 /// owner                           other
-/// lock; unlink; CAS; unlock       grace period: F = {0, 1}: DRAIN, unlinked by whom it was listed
-/// let the head go                 call; grace period: release, the head goes
+/// lock; unlink; CAS; unlock       grace period: F = {0, 1}: 0, unlinked by whom it was listed
+/// let the head go                 home, the head goes
 /// ```
 ///
 /// Rules 6 and 11. Two threads, exhaustive. Fails when the close clears LISTED before it unlinks,

@@ -37,3 +37,36 @@ fn stopped_lock_holder() {
         drop(b.end());
     });
 }
+
+/// The callbacks of two pages find the lock held; it is let go, and one of them comes again for both, or for
+/// what is there, while the other is put on the stack.
+///
+/// ```text
+/// setup   A: P = {0}, 1 used; B: 0, 1 used; a thread that has stopped holds the lock
+/// first                           second
+/// grace period: A on the stack    retire B 0
+/// the lock is let go              grace period: B on the stack, or 0 -> F, link
+/// grace period: A 0 -> F, link; and B if it is there
+/// ```
+///
+/// Rule 15. Two threads, exhaustive. Fails with a head that is queued twice when the stack is empty while its
+/// pages are seen to, and with a page that never comes home when who pushes then does not have anybody come.
+#[test]
+fn two_come_again() {
+    explore::<128>(2, 2, || {
+        let mm: Shared<Mm2> = Shared::new(mm());
+        let [a0, a1, b0, b1] = [0; 4].map(|_| take(&mm, 0).unwrap());
+        spawn(|| Stage::with(|stage| stage.lock(0)).lock()).join().unwrap();
+        retire(a0);
+        let other = spawn(move || {
+            retire(b0);
+            try_grace_period();
+        });
+        try_grace_period();
+        Stage::with(|stage| stage.unjam(0));
+        try_grace_period();
+        other.join().unwrap();
+        [a1, b1].into_iter().for_each(retire);
+        drop(mm.end());
+    });
+}

@@ -68,19 +68,19 @@ fn reader_against_reuse() {
     });
 }
 
-/// A page drains under a looker and goes to a second mm.
+/// A page goes home under a looker, and to a second mm.
 ///
 /// ```text
 /// setup   a: page F = {1, 2, 3} listed, 0 used
 /// looker                          main
-/// enter; first = page             give back 0: unlink, DRAIN, call
-/// load word                       polls: advance, tag; advance; advance, release
+/// enter; first = page             give back 0: unlink; ticket; home
+/// load word                       the clock moves on: two grace periods
 /// CAS, or start over              b takes the page
 /// leave
 /// ```
 ///
 /// Rule 6. Two threads, at most 3 preemptions. Fails with another mm's fragment when `take_first`
-/// looks without a section, and with a lost page when DRAIN's grace period is left out.
+/// looks without a section, or leaves it before it takes.
 #[test]
 fn looker_against_release() {
     explore_on_domain::<256, _>(Some(3), 1, |domain| {
@@ -89,9 +89,7 @@ fn looker_against_release() {
         let last = take(&a, 0).unwrap();
         let looker = spawn(move || take(&a, 0));
         give_back(last);
-        for _ in 0..3 {
-            domain.poll();
-        }
+        domain.synchronize();
         let next = take(&b, 1);
         let found: Option<RealFrag<4, 256>> = looker.join().unwrap();
         found.into_iter().chain(next).for_each(retire);
@@ -105,7 +103,7 @@ fn looker_against_release() {
 /// ```text
 /// setup   P = {0}, 1 used
 /// owner                           other
-/// retire 1: X, or P               polls: advance, take over; the callbacks: DRAIN or release,
+/// retire 1: X, or P               polls: advance, take over; the callbacks: release,
 /// close; unpin                    and the head goes with the last page or with its owner
 /// ```
 ///

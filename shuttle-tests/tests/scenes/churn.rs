@@ -76,7 +76,7 @@ impl<'a, const N: usize, const THREADS: usize, const MMS: usize> Scene<'a, N, TH
 /// forgets to call for what came from X (pages that do not come home); the host is handed out
 /// before the last; the list node goes into a fragment that is still waiting. In `free`: a callback
 /// that found the lock held calls the hook again, or does not come again; a fragment given back
-/// goes through P; the hook is called for X too; the call of a drain comes before the unlink; the
+/// goes through P; the hook is called for X too; a page is put back before it is unlinked; the
 /// lock is taken after the word was changed, or let go between the word and the list; the head is
 /// let go before the page is home. In `take`: the host is taken without the lock. In `list`: a node
 /// is not wiped. Only the PCT walk finds a page that is released with no last grace period (drained

@@ -48,7 +48,7 @@ fn mm_to_close<const N: usize>(world: &World<N>, at: usize) -> Pool<'_, N> {
 /// It fails on all that `churn` fails on. The PCT walk also finds a close that changes the word
 /// before it has unlinked the page, with which a node is written into a fragment that somebody
 /// got, and a look at the list's first page outside a section. Only the crowd finds a close that
-/// takes kept pages off the list and does not drain them.
+/// takes kept pages off the list and does not send them home.
 fn drop_mm<const N: usize, const GOING: usize>() {
     let world = World::<N>::new(2 + 2 * GOING);
     let mms: [_; GOING] = array::from_fn(|at| mm_to_close(&world, at));
@@ -85,7 +85,7 @@ fn drop_mm<const N: usize, const GOING: usize>() {
 /// walk with pages of 16 fragments, when a page that the close took off the list goes home without
 /// its last grace period (somebody looked at it just before). That takes thousands of schedules. It
 /// does not find a head that goes before its last page is home, since its mms are there till the
-/// end, nor a give-back that drains without a grace period.
+/// end, nor a page that another mm shows at once.
 fn close_mm<const N: usize, const CLOSED: usize>() {
     let world = World::<N>::new(2 + 2 * CLOSED);
     let mms: [_; CLOSED] = array::from_fn(|at| mm_to_close(&world, at));

@@ -19,7 +19,7 @@ impl Epoch {
         now.0.saturating_sub(self.0)
     }
 
-    /// For words that only hint at an epoch.
+    /// For words that only hint at an epoch, and for tickets.
     pub(super) fn to_bits(self) -> u64 {
         self.0
     }
@@ -71,8 +71,8 @@ impl Announcement {
 pub(super) struct Clock(CachePadded<AtomicU64>);
 
 impl Clock {
-    pub(super) fn new() -> Self {
-        Self(CachePadded::new(AtomicU64::new(1)))
+    pub(super) fn starting_at(epoch: Epoch) -> Self {
+        Self(CachePadded::new(AtomicU64::new(epoch.0)))
     }
 
     /// The epoch, or an earlier one: a reader that announces an old epoch only waits to be noticed.

@@ -89,6 +89,7 @@ mod records;
 mod run;
 mod section;
 mod thread;
+mod ticket;
 mod wait;
 
 use core::{fmt, panic::RefUnwindSafe, ptr::NonNull};
@@ -96,7 +97,7 @@ use core::{fmt, panic::RefUnwindSafe, ptr::NonNull};
 use crate::{
     embed::Rcu,
     rcu_head::{RcuFn, RcuHead},
-    sync::{Arc, AtomicBool, Ordering},
+    sync::{Arc, AtomicBool, Ordering, bound},
 };
 use epoch::Clock;
 pub use owned::OwnedDomain;
@@ -122,6 +123,13 @@ const IDLE_DROPS_PER_POLL: u32 = 128;
 /// A thread with heads of its own looks round at those of others at every so many polls: their
 /// records are on cache lines that their owners write.
 const POLLS_PER_ROUND: u32 = 8;
+
+/// A thread that goes in and out of sections asks so many times in an epoch whether a ticket is still current
+/// before it takes the trouble: a fence, which costs as much as a section.
+const ASKS_WITHOUT_A_FENCE: u32 = bound(2 * DROPS_PER_POLL, 0);
+
+/// So often a thread polls at most at the end of one section when pages are scarce.
+const POLLS_IN_A_HURRY: u32 = bound(64, 4);
 
 /// After so many epochs without a poll of its owner, others look after a queue. A batch needs two
 /// or three of them, so a thread that polls at all keeps its own.
@@ -244,6 +252,7 @@ impl fmt::Debug for Domain {
 //   that publishes the head.
 // - `call` pushes on a stack and nothing else: without the thread-locals, on the orphans'.
 // - Every queue is looked after by whoever polls.
+// - Tickets: the module `ticket`.
 unsafe impl<'d> Rcu for &'d Domain {
     type Guard = Section<'d>;
 
@@ -272,5 +281,38 @@ unsafe impl<'d> Rcu for &'d Domain {
         };
         // SAFETY: the head is valid and the queue's from here on, and `func` is set.
         unsafe { record.queue.push(head) };
+    }
+
+    fn hurry(self) {
+        if let Some(record) = thread::known_record(&self.shared) {
+            record.hurry();
+        }
+    }
+
+    #[inline]
+    fn ticket(self) -> u64 {
+        self.shared.ticket()
+    }
+
+    #[inline]
+    fn recent_ticket(self) -> u64 {
+        self.shared.recent_ticket()
+    }
+
+    #[inline]
+    fn has_elapsed(self, ticket: u64) -> bool {
+        self.shared.has_elapsed(ticket)
+    }
+
+    #[inline]
+    fn gave(self, ticket: u64) -> bool {
+        self.shared.gave(ticket)
+    }
+
+    #[inline]
+    fn is_current(self, ticket: u64) -> bool {
+        self.shared.may_be_current(ticket)
+            && thread::known_record(&self.shared).is_some_and(|me| me.is_fence_worth_it(ticket))
+            && self.shared.ticket() == ticket
     }
 }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc as PlainArc;
 use core::{fmt, ops::Deref};
 
-use super::{Domain, Shared, epoch::Clock, records::Records};
+use super::{Domain, Shared, epoch::Clock, records::Records, ticket};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// The owner of a [`Domain`]. Moving it does not move the domain.
@@ -17,7 +17,7 @@ impl OwnedDomain {
     /// A domain without readers.
     #[must_use]
     pub fn new() -> Self {
-        let clock = Clock::new();
+        let clock = Clock::starting_at(ticket::begin());
         let records = Records::new(&clock);
         let shared = Arc::new(Shared { clock, records, dropped: AtomicBool::new(false) });
         // Never cloned; a `Box` would promise the compiler that nobody else refers to the domain
@@ -53,5 +53,6 @@ impl Drop for OwnedDomain {
         // but the callbacks, which this runs.
         unsafe { self.shared.run_down() };
         self.shared.dropped.store(true, Ordering::Relaxed);
+        ticket::end(self.shared.clock.now());
     }
 }

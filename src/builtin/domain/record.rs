@@ -1,11 +1,12 @@
 //! What a domain knows of one thread.
 
-use core::ptr;
+use core::{mem, ptr};
 
 use crossbeam_utils::CachePadded;
 
 use super::{
-    CALLS_PER_POLL, DROPS_PER_POLL, IDLE_DROPS_PER_POLL, NEGLECT, POLLS_PER_ROUND,
+    ASKS_WITHOUT_A_FENCE, CALLS_PER_POLL, DROPS_PER_POLL, IDLE_DROPS_PER_POLL, NEGLECT,
+    POLLS_PER_ROUND,
     epoch::{Announcement, Clock, Epoch},
     queue::Queue,
 };
@@ -59,6 +60,13 @@ struct Own {
     calls: u32,
     /// After so many of those drops it polls.
     drops_to_poll: u32,
+    /// It has entered a section since it last asked for a ticket, or queued a head.
+    entered: bool,
+    /// The epoch in which it last asked, and how often in that.
+    asked_in: u64,
+    asks: u32,
+    /// It is to go on polling until there is nothing to do.
+    hurried: bool,
     /// Polls so far.
     polls: u32,
     /// The record at which the next round of taking over goes on.
@@ -73,6 +81,10 @@ impl Own {
             drops: 0,
             calls: 0,
             drops_to_poll: IDLE_DROPS_PER_POLL,
+            entered: false,
+            asked_in: 0,
+            asks: 0,
+            hurried: false,
             polls: 0,
             cursor: ptr::null(),
         }
@@ -166,6 +178,7 @@ impl Record {
         let outermost = self.with_own(|own| {
             // Only leaked sections get there. Wrapping would end sections that are still open.
             own.nesting = own.nesting.checked_add(1).expect("ptfrag: too many sections are open");
+            own.entered = true;
             own.nesting == 1
         });
         if outermost {
@@ -213,7 +226,33 @@ impl Record {
         self.with_own(|own| {
             own.calls = own.calls.saturating_add(1);
             own.drops_to_poll = DROPS_PER_POLL;
+            own.entered = false;
         });
+    }
+
+    /// Whether a fence is worth it to find out whether the ticket of this epoch is current: it is where the
+    /// thread does nothing but retire, and where the epoch does not move on for long.
+    pub(super) fn is_fence_worth_it(&self, epoch: u64) -> bool {
+        self.with_own(|own| {
+            if own.asked_in != epoch {
+                (own.asked_in, own.asks) = (epoch, 0);
+            }
+            own.asks = own.asks.saturating_add(1);
+            !mem::take(&mut own.entered) || own.asks > ASKS_WITHOUT_A_FENCE
+        })
+    }
+
+    /// Has the owner poll at its next outermost drop, and go on until there is nothing to do.
+    pub(super) fn hurry(&self) {
+        self.with_own(|own| {
+            own.calls = CALLS_PER_POLL;
+            own.hurried = true;
+        });
+    }
+
+    /// Whether that was asked for; it is not any more.
+    pub(super) fn take_hurry(&self) -> bool {
+        self.with_own(|own| mem::take(&mut own.hurried))
     }
 
     /// Begins a poll of the owner, who has heads of its own if `busy`, and says whether it is one

@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use super::{BATCH, Shared, queue::Queue, record::Record, thread};
+use super::{BATCH, POLLS_IN_A_HURRY, Shared, queue::Queue, record::Record, thread};
 
 impl Shared {
     /// Tries to end the epoch.
@@ -23,6 +23,19 @@ impl Shared {
         self.advance();
         let own = if busy { self.run_from(&me.queue, me, BATCH) } else { 0 };
         if busy && !look_round { own } else { own + self.take_over(me) }
+    }
+
+    /// Polls for the owner of `me` until nothing is queued or nothing moves, but not for ever: what a reader
+    /// is in the way of waits.
+    pub(super) fn collect(&self, me: &Record) {
+        for _ in 0..POLLS_IN_A_HURRY {
+            let epoch = self.clock.now();
+            let ran = self.poll(me);
+            let stuck = ran == 0 && epoch == self.clock.now();
+            if stuck || !self.records.iter().any(|record| record.queue.has_work()) {
+                return;
+            }
+        }
     }
 
     /// Runs at most `limit` ripe callbacks of `queue`. Goes by without waiting if another thread is

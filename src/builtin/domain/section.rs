@@ -66,7 +66,8 @@ impl fmt::Debug for Section<'_> {
 /// When the outermost one of a thread is dropped, no other section of this domain is open in the
 /// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads
 /// that the thread queued, at every 64th time when it has queued some since its last poll or that
-/// found some, or else at every 128th time. So drop it where callbacks may run, not under a lock that a callback takes.
+/// found some, or else at every 128th time. When one of the thread's allocations has found pages
+/// [scarce](crate::PageSource::is_scarce) it polls up to 64 times, as long as that moves anything. So drop it where callbacks may run, not under a lock that a callback takes.
 #[must_use = "the section ends when this is dropped"]
 pub struct Guard<'d> {
     section: ManuallyDrop<Section<'d>>,
@@ -106,7 +107,12 @@ impl Drop for Guard<'_> {
 
 #[cold]
 fn poll(domain: &Shared, record: &Record) {
-    if !thread::in_callback() {
+    if thread::in_callback() {
+        return;
+    }
+    if record.take_hurry() {
+        domain.collect(record);
+    } else {
         domain.poll(record);
     }
 }

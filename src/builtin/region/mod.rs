@@ -8,8 +8,9 @@ mod discard;
 mod free;
 mod growth;
 mod map;
+mod report;
 
-use core::{fmt, ptr::NonNull};
+use core::ptr::NonNull;
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,7 +26,7 @@ use self::{
 use crate::{
     embed::{AllocError, PageSource},
     page::PageDesc,
-    sync::{AtomicUsize, Ordering},
+    sync::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// Descriptors stand at distances of `1 << DESC_SHIFT` bytes: a power of two, which their size
@@ -84,6 +85,8 @@ struct Inner {
     pages: Map,
     descs: Map,
     grown: AtomicUsize,
+    /// Whether hardly any pages are left: a hint.
+    scarce: AtomicBool,
     capacity: usize,
     keep: usize,
     /// The system's page size.
@@ -137,6 +140,7 @@ impl<const PAGE: usize> Region<PAGE> {
             pages: Map::reserve(page_bytes, PAGE, system)?,
             descs: Map::reserve(desc_bytes, system, system)?,
             grown: AtomicUsize::new(0),
+            scarce: AtomicBool::new(false),
             capacity: pages,
             keep: if Map::DISCARDS && PAGE >= system { keep } else { usize::MAX },
             system,
@@ -144,38 +148,6 @@ impl<const PAGE: usize> Region<PAGE> {
             discarding: Mutex::default(),
             free: CachePadded::default(),
         })))
-    }
-
-    /// Pages that the region can have out at most.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.0.capacity
-    }
-
-    /// Pages out now: taken and not put back. Takes the region's lock, as the other counters do.
-    #[must_use]
-    pub fn pages_out(&self) -> usize {
-        self.0.free().out
-    }
-
-    /// Pages taken so far: successful calls of [`get`](PageSource::get), all handles together.
-    #[must_use]
-    pub fn pages_taken(&self) -> u64 {
-        self.0.free().taken
-    }
-
-    /// Free pages that have their memory, those included that are going to give it back.
-    #[must_use]
-    pub fn pages_warm(&self) -> usize {
-        let free = self.0.free();
-        free.warm.len() + free.excess.len()
-    }
-
-    /// Pages made accessible so far, out or not: what the system has promised memory for. It rises
-    /// up to the capacity and never falls.
-    #[must_use]
-    pub fn pages_grown(&self) -> usize {
-        self.0.free().grown
     }
 }
 
@@ -200,6 +172,15 @@ impl Inner {
         (page.addr().get() - self.descs.base().addr().get()) >> DESC_SHIFT
     }
 
+    /// Pages are scarce when more than 15 in 16 are out.
+    fn note_scarcity(&self, out: usize) {
+        let scarce = out > self.capacity - self.capacity.div_ceil(16);
+        // Relaxed: a hint. Only a change is written, since others look at it.
+        if self.scarce.load(Ordering::Relaxed) != scarce {
+            self.scarce.store(scarce, Ordering::Relaxed);
+        }
+    }
+
     /// Takes an accessible page, if one is free.
     fn take(&self, free: &mut Free) -> Option<NonNull<PageDesc>> {
         // SAFETY: this is the source, and `free` is behind its lock.
@@ -221,6 +202,7 @@ impl Inner {
         let page = page?;
         free.out += 1;
         free.taken += 1;
+        self.note_scarcity(free.out);
         // What a page that is not warm holds comes from the system: it links to itself.
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
@@ -269,6 +251,10 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         unsafe { desc.link() == Some(page) }
     }
 
+    fn is_scarce(&self) -> bool {
+        self.0.scarce.load(Ordering::Relaxed)
+    }
+
     unsafe fn put(&self, page: NonNull<PageDesc>) {
         let inner = &*self.0;
         debug_assert!(inner.number(page) < inner.capacity, "the page is not from this region");
@@ -277,6 +263,7 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         debug_assert_eq!(desc.word.load(Ordering::Relaxed), 0, "the page is still somebody's");
         let mut free = inner.free();
         free.out -= 1;
+        inner.note_scarcity(free.out);
         let stack = if free.warm.len() < inner.keep { &mut free.warm } else { &mut free.excess };
         // SAFETY: the page has just come back, and this is the lock.
         unsafe { stack.push(page) };
@@ -305,25 +292,6 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         let offset = inner.number(page) << Self::PAGE_SHIFT;
         // SAFETY: the page is from this source, so its bytes lie in the mapping.
         unsafe { inner.pages.base().byte_add(offset) }
-    }
-}
-
-impl<const PAGE: usize> fmt::Debug for Region<PAGE> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Formatting is foreign code, and may wait: not under the lock.
-        let (grown, out, warm, cold, taken) = {
-            let free = self.0.free();
-            (free.grown, free.out, free.warm.len() + free.excess.len(), free.cold.len(), free.taken)
-        };
-        f.debug_struct("Region")
-            .field("page_size", &PAGE)
-            .field("capacity", &self.0.capacity)
-            .field("grown", &grown)
-            .field("out", &out)
-            .field("warm", &warm)
-            .field("cold", &cold)
-            .field("taken", &taken)
-            .finish_non_exhaustive()
     }
 }
 

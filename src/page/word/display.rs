@@ -27,10 +27,11 @@ impl<const N: usize> fmt::Display for Word<N> {
             })?;
         }
         if let Some(host) = self.host() {
-            write!(f, " listed host={host}")?;
+            let list = if self.is_shown() { "listed" } else { "quiet" };
+            write!(f, " {list} host={host}")?;
         }
-        if self.is_draining() {
-            f.write_str(" drain")?;
+        if self.is_hooked() {
+            f.write_str(" hooked")?;
         }
         if !self.is_legal() {
             write!(f, " illegal {:#018x}", self.0)?;

@@ -8,16 +8,20 @@
 use crate::page::mask::Mask;
 
 mod display;
+mod step;
 #[cfg(all(test, not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod tests;
+
+pub use step::{ListOp, Lists, Lookers, NotUsed, Step};
 
 const FREE: u32 = 0;
 const PENDING: u32 = 16;
 const NEXT: u32 = 32;
 const HOST: u32 = 48;
 const LISTED: u64 = 1 << 52;
-const DRAIN: u64 = 1 << 53;
+const SHOWN: u64 = 1 << 53;
 const LIVE: u64 = 1 << 54;
+const HOOKED: u64 = 1 << 55;
 
 /// The whole state of a page of `N` fragments.
 ///
@@ -28,90 +32,33 @@ const LIVE: u64 = 1 << 54;
 /// | 32..48 | NEXT (X) | freed while one was in flight; waits for the one after it |
 /// | 48..52 | HOST | the free fragment that holds the list node; zero unless LISTED |
 /// | 52 | LISTED | the page is on its mm's partial list |
-/// | 53 | DRAIN | the page has left the list for good and waits for its last grace period |
+/// | 53 | SHOWN | while it is listed, takers may find the page without the lock; else it is *quiet* |
 /// | 54 | LIVE | an mm owns the page |
-/// | 55..64 | | zero |
+/// | 55 | HOOKED | the grace period of P is over and the hook has run: only the list work is left to do |
+/// | 56..64 | | zero |
 ///
 /// Fragments in none of F, P and X are *used* (U).
 ///
 /// # Invariants
 /// A word is legal when it is zero (the page is at its source), or LIVE and
 /// - F, P and X are disjoint and below bit `N`;
-/// - X is empty when P is (a call is in flight exactly while P is not empty or DRAIN is set);
-/// - LISTED implies that F is not empty, HOST is in F, and DRAIN is clear;
-/// - DRAIN implies that F is the whole page.
+/// - X is empty when P is, and HOOKED is clear (a call is in flight exactly while P is not empty);
+/// - LISTED implies that F is not empty, and HOST is in F.
 ///
-/// While the mm is open, LISTED is set whenever F is not empty and DRAIN is clear; so an unlisted
-/// page with something in F and without DRAIN tells that its mm was closed.
+/// While the mm is open, LISTED is set whenever F is not empty; so an unlisted page with something in
+/// F tells that its mm was closed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Word<const N: usize>(u64);
-
-/// Which pages the mm lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lists {
-    /// None any more: it was closed.
-    Nothing,
-    /// Those with something free and something not.
-    Partial,
-    /// Those that are all free too: it keeps them.
-    Empty,
-}
-
-/// What a transition does to the partial list. Changes are made under the mm's lock, together with
-/// the change of the word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListOp {
-    /// Nothing: the word is changed without the lock.
-    Keep,
-    /// The page goes on the list.
-    Link,
-    /// The page comes off the list.
-    Unlink,
-}
-
-/// A transition: the new word, and what is to be done outside it, in the order of the fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Step<const N: usize> {
-    /// The word to install.
-    pub word: Word<N>,
-    /// The list work, in the lock hold in which the word is installed.
-    pub list: ListOp,
-    /// Then, with no lock held: queue the page's RCU head.
-    pub call: bool,
-    /// Or: give the page back to its source.
-    pub release: bool,
-}
-
-impl<const N: usize> Step<N> {
-    /// Whether the page goes home by it: with its release, or with a drain that begins.
-    #[must_use]
-    #[inline]
-    pub fn empties(&self) -> bool {
-        self.release || (self.call && self.word.is_draining())
-    }
-
-    /// Whether the page stays on the list though it is all free.
-    #[must_use]
-    #[inline]
-    pub fn keeps_empty(&self) -> bool {
-        self.word.is_listed() && self.word.is_all_free()
-    }
-}
-
-/// A free of nothing, or of fragments of which some are not used: a double free, or a stray
-/// pointer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotUsed;
 
 impl<const N: usize> Word<N> {
     /// All fragments of a page.
     pub const ALL: Mask = Mask::first(N);
 
-    /// A page that has just come from its source: every fragment used by whoever fetched it.
+    /// A page that has just come from its source: every fragment used by whoever fetched it. `shown`
+    /// says whether takers may find it without the lock as soon as it is listed.
     #[must_use]
-    pub const fn fresh() -> Self {
-        Self(LIVE)
+    pub const fn fresh(shown: bool) -> Self {
+        Self(if shown { LIVE | SHOWN } else { LIVE })
     }
 
     /// The word with these bits.
@@ -181,11 +128,18 @@ impl<const N: usize> Word<N> {
         self.0 & LISTED != 0
     }
 
-    /// Whether the page waits for its last grace period.
+    /// Whether takers may find the page without the lock while it is listed.
     #[must_use]
     #[inline]
-    pub const fn is_draining(self) -> bool {
-        self.0 & DRAIN != 0
+    pub const fn is_shown(self) -> bool {
+        self.0 & SHOWN != 0
+    }
+
+    /// Whether the hook has run for all that is pending.
+    #[must_use]
+    #[inline]
+    pub const fn is_hooked(self) -> bool {
+        self.0 & HOOKED != 0
     }
 
     /// Whether an mm owns the page.
@@ -201,19 +155,18 @@ impl<const N: usize> Word<N> {
         let (f, p, x) = (self.free(), self.pending(), self.next());
         let host_bits = (self.0 >> HOST) as usize & 0xf;
         let listed_right = match self.host() {
-            Some(host) => f.contains(Mask::single(host)) && !self.is_draining(),
+            Some(host) => f.contains(Mask::single(host)),
             None => host_bits == 0,
         };
         self.0 == 0
             || self.is_live()
-                && self.0 >> 55 == 0
+                && self.0 >> 56 == 0
                 && Self::ALL.contains(f | p | x)
                 && (f & p).is_empty()
                 && (f & x).is_empty()
                 && (p & x).is_empty()
-                && (x.is_empty() || !p.is_empty())
+                && (!p.is_empty() || x.is_empty() && !self.is_hooked())
                 && listed_right
-                && (!self.is_draining() || f == Self::ALL)
     }
 
     /// U <- F: one fragment, never the host. `None` when the page is not listed or only its host is
@@ -234,18 +187,34 @@ impl<const N: usize> Word<N> {
         Some((self.set_free(Mask::EMPTY).unlisted(), self.free()))
     }
 
+    /// The same, without the lock: `None` too for a page that is not shown.
+    #[must_use]
+    #[inline]
+    pub fn take_shown(self) -> Option<(Self, usize)> {
+        if self.is_shown() { self.take() } else { None }
+    }
+
+    /// Shows a listed page.
+    #[must_use]
+    pub const fn show(self) -> Self {
+        Self(self.0 | SHOWN)
+    }
+
     /// P or X <- U: fragments that readers may still see. Says whether a call is to be queued.
     /// Never changes the list.
+    ///
+    /// `joins` says whether the grace period of the call in flight has not begun yet; it is asked when
+    /// there is one.
     ///
     /// # Errors
     /// [`NotUsed`] unless `mask` has fragments and every one of them is used.
     #[inline]
-    pub fn retire(self, mask: Mask) -> Result<(Self, bool), NotUsed> {
+    pub fn retire(self, mask: Mask, joins: impl FnOnce() -> bool) -> Result<(Self, bool), NotUsed> {
         if mask.is_empty() || !self.used().contains(mask) {
             return Err(NotUsed);
         }
         let idle = self.pending().is_empty();
-        let shift = if idle { PENDING } else { NEXT };
+        let shift = if idle || joins() { PENDING } else { NEXT };
         Ok((Self(self.0 | u64::from(mask.bits()) << shift), idle))
     }
 
@@ -266,25 +235,28 @@ impl<const N: usize> Word<N> {
     /// [`give_back`](Self::give_back).
     #[inline]
     pub fn grace_over(self, lists: Lists) -> Step<N> {
-        // All free with nothing free before: every fragment was retired at once, after the page
-        // had left the list, so the grace period that just ended is the one a release needs.
-        let whole = self.free().is_empty() && self.pending() == Self::ALL;
-        if self.is_draining() || (whole && lists != Lists::Empty) {
-            return Step { word: Self(0), list: ListOp::Keep, call: false, release: true };
-        }
         let step = self.freed(self.pending(), self.next(), Mask::EMPTY, lists);
-        Step { call: step.call || !self.next().is_empty(), ..step }
+        let call = !self.next().is_empty();
+        // With nothing free before, the page had left the list when the last of its fragments was retired, so
+        // the grace period that just ended was for its lookers, too.
+        let seen_off = self.is_shown() && self.free().is_empty();
+        let lookers = if seen_off { Lookers::None } else { step.lookers };
+        Step { word: step.word.unhooked(), call, lookers, ..step }
     }
 
-    /// The mm closes: a listed page comes off the list, and drains if it is all free.
+    /// The hook has run for all that is pending. Who compared tickets before finds the word changed, and
+    /// compares anew.
+    #[must_use]
+    pub const fn hooked(self) -> Self {
+        Self(self.0 | HOOKED)
+    }
+
+    /// The mm closes: a listed page comes off the list, and goes home if it is all free.
     #[inline]
     pub fn close(self) -> Step<N> {
-        if !self.is_listed() {
-            return Step { word: self, list: ListOp::Keep, call: false, release: false };
-        }
-        let drain = self.free() == Self::ALL;
-        let word = if drain { self.draining() } else { self.unlisted() };
-        Step { word, list: ListOp::Unlink, call: drain, release: false }
+        let home = self.is_listed() && self.is_all_free();
+        let list = if self.is_listed() { ListOp::Unlink } else { ListOp::Keep };
+        self.step(if home { Self(0) } else { self.unlisted() }, list, home)
     }
 
     /// `mask` becomes free, P and X become what is given.
@@ -292,18 +264,23 @@ impl<const N: usize> Word<N> {
     fn freed(self, mask: Mask, pending: Mask, next: Mask, lists: Lists) -> Step<N> {
         let free = self.free() | mask;
         let word = self.set_free(free).set_pending(pending).set_next(next);
-        let step = |word, list, call| Step { word, list, call, release: false };
         // A page with something free that is off the list is a closed mm's.
         let stays = self.is_listed() && lists == Lists::Empty;
         let goes_on = self.free().is_empty() && lists != Lists::Nothing;
         if free == Self::ALL && !stays && !(goes_on && lists == Lists::Empty) {
             let list = if self.is_listed() { ListOp::Unlink } else { ListOp::Keep };
-            return step(word.draining(), list, true);
+            return self.step(Self(0), list, true);
         }
         match free.highest() {
-            Some(host) if goes_on => step(word.listed(host), ListOp::Link, false),
-            _ => step(word, ListOp::Keep, false),
+            Some(host) if goes_on => self.step(word.listed(host), ListOp::Link, false),
+            _ => self.step(word, ListOp::Keep, false),
         }
+    }
+
+    #[inline]
+    fn step(self, word: Self, list: ListOp, release: bool) -> Step<N> {
+        let lookers = if self.is_shown() { Lookers::Own } else { Lookers::Others };
+        Step { word, list, call: false, release, lookers }
     }
 
     #[inline]
@@ -337,7 +314,7 @@ impl<const N: usize> Word<N> {
     }
 
     #[inline]
-    fn draining(self) -> Self {
-        Self(self.unlisted().0 | DRAIN)
+    fn unhooked(self) -> Self {
+        Self(self.0 & !HOOKED)
     }
 }

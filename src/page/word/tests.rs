@@ -3,7 +3,7 @@
 
 use std::{format, vec::Vec};
 
-use super::{ListOp, Lists, Step, Word};
+use super::{ListOp, Lists, Lookers, Step, Word};
 use crate::page::mask::Mask;
 
 mod random;
@@ -22,7 +22,8 @@ use State::{Free, Next, Pending, Used};
 struct Page<const N: usize> {
     frags: [State; N],
     host: Option<usize>,
-    draining: bool,
+    shown: bool,
+    hooked: bool,
 }
 
 impl<const N: usize> Page<N> {
@@ -39,7 +40,7 @@ impl<const N: usize> Page<N> {
             }
         }
         let frags = frags.map(|state| state.expect("a state each"));
-        Self { frags, host: word.host(), draining: word.is_draining() }
+        Self { frags, host: word.host(), shown: word.is_shown(), hooked: word.is_hooked() }
     }
 
     fn has(&self, state: State) -> bool {
@@ -65,16 +66,14 @@ impl<const N: usize> Page<N> {
         all_used
     }
 
-    /// Puts the page where it belongs once something has become free: all free drains, unless the
+    /// Puts the page where it belongs once something has become free: all free goes home, unless the
     /// mm keeps such pages and finds it on the list or can put it there; the first free one lists
-    /// it (if the mm is open), else all stays.
+    /// it (if the mm is open), else all stays. Answers also whether it goes home.
     fn place(&mut self, had_free: bool, lists: Lists) -> (ListOp, bool) {
         let on_list = self.host.is_some();
         let kept = lists == Lists::Empty && (on_list || !had_free);
         if self.all(Free) && !kept {
-            let list = if self.host.take().is_some() { ListOp::Unlink } else { ListOp::Keep };
-            self.draining = true;
-            (list, true)
+            (if on_list { ListOp::Unlink } else { ListOp::Keep }, true)
         } else if !had_free && lists != Lists::Nothing && self.has(Free) {
             self.host = (0..N).rev().find(|&i| self.frags[i] == Free);
             (ListOp::Link, false)
@@ -94,7 +93,7 @@ fn words<const N: usize>() -> Vec<Word<N>> {
                 .fold(0_u64, |m, i| m | 1 << i)
         };
         let masks = in_state(1) | in_state(2) << 16 | in_state(3) << 32;
-        for flags in 0..128_u64 {
+        for flags in 0..256_u64 {
             let word = Word::from_bits(masks | flags << 48);
             if word.is_live() && word.is_legal() {
                 words.push(word);
@@ -108,11 +107,19 @@ fn check_step<const N: usize>(
     before: Word<N>,
     step: Step<N>,
     expect: Page<N>,
-    (list, call): (ListOp, bool),
+    (list, home): (ListOp, bool),
+    (is_callback, call): (bool, bool),
 ) {
     assert!(step.word.is_legal(), "{before} -> {}", step.word);
-    assert_eq!(Page::of(step.word), expect, "{before} -> {}", step.word);
-    assert_eq!((step.list, step.call, step.release), (list, call, false), "{before}");
+    if home {
+        assert_eq!(step.word.bits(), 0, "{before}");
+    } else {
+        assert_eq!(Page::of(step.word), expect, "{before} -> {}", step.word);
+    }
+    assert_eq!((step.list, step.call, step.release), (list, call, home), "{before}");
+    let lookers = if before.is_shown() { Lookers::Own } else { Lookers::Others };
+    let seen_off = is_callback && before.is_shown() && before.free().is_empty();
+    assert_eq!(step.lookers, if seen_off { Lookers::None } else { lookers });
     // LISTED changes exactly where the list does.
     assert_eq!(before.is_listed() != step.word.is_listed(), step.list != ListOp::Keep);
 }
@@ -144,6 +151,10 @@ fn take<const N: usize>(word: Word<N>) {
         assert_eq!(Page::of(after), page);
         assert!(after.is_legal() && after.is_listed());
     }
+    assert_eq!(word.take_shown(), word.take().filter(|_| before.shown));
+    if before.host.is_some() {
+        assert_eq!(Page::of(word.show()), Page { shown: true, ..before });
+    }
     let all = word.take_all();
     assert_eq!(all.is_some(), before.host.is_some());
     if let Some((after, mask)) = all {
@@ -156,15 +167,21 @@ fn take<const N: usize>(word: Word<N>) {
 }
 
 fn retire<const N: usize>(word: Word<N>, mask: Mask) {
-    let mut page = Page::of(word);
-    let idle = !page.has(Pending);
-    let allowed = page.free(mask, if idle { Pending } else { Next });
-    let after = word.retire(mask);
-    assert_eq!(after.is_ok(), allowed, "{word} {mask:?}");
-    if let Ok((after, call)) = after {
-        assert_eq!(call, idle);
-        assert_eq!(Page::of(after), page);
-        assert!(after.is_legal());
+    for joins in [false, true] {
+        let mut page = Page::of(word);
+        let idle = !page.has(Pending);
+        let pends = idle || joins;
+        let allowed = page.free(mask, if pends { Pending } else { Next });
+        let after = word.retire(mask, || {
+            assert!(!idle, "asked in vain");
+            joins
+        });
+        assert_eq!(after.is_ok(), allowed, "{word} {mask:?}");
+        if let Ok((after, call)) = after {
+            assert_eq!(call, idle);
+            assert_eq!(Page::of(after), page);
+            assert!(after.is_legal());
+        }
     }
 }
 
@@ -177,7 +194,7 @@ fn give_back<const N: usize>(word: Word<N>, mask: Mask) {
         assert_eq!(step.is_ok(), allowed, "{word} {mask:?}");
         if let Ok(step) = step {
             let todo = page.place(had_free, lists);
-            check_step(word, step, page, todo);
+            check_step(word, step, page, todo, (false, false));
         }
     }
 }
@@ -185,35 +202,26 @@ fn give_back<const N: usize>(word: Word<N>, mask: Mask) {
 fn grace_over<const N: usize>(word: Word<N>) {
     let before = Page::of(word);
     // The callback runs only where a call was in flight.
-    if !before.has(Pending) && !before.draining {
+    if !before.has(Pending) {
         return;
     }
+    assert_eq!(Page::of(word.hooked()), Page { hooked: true, ..before });
     for lists in [Lists::Nothing, Lists::Partial, Lists::Empty] {
         let step = word.grace_over(lists);
-        let home = before.all(Pending) && lists != Lists::Empty;
-        assert_eq!(step.empties(), step.release || (step.call && step.word.is_draining()));
-        if before.draining || home {
-            assert_eq!(step.word.bits(), 0);
-            assert_eq!((step.list, step.call, step.release), (ListOp::Keep, false, true));
-            continue;
-        }
-        let mut page = before;
+        let mut page = Page { hooked: false, ..before };
         page.change(Pending, Free);
         page.change(Next, Pending);
-        let (list, drains) = page.place(before.has(Free), lists);
-        check_step(word, step, page, (list, drains || page.has(Pending)));
+        let todo = page.place(before.has(Free), lists);
+        check_step(word, step, page, todo, (true, page.has(Pending)));
     }
 }
 
 fn close<const N: usize>(word: Word<N>) {
     let mut page = Page::of(word);
     let step = word.close();
-    if page.host.take().is_none() {
-        assert_eq!((step.word, step.list, step.call), (word, ListOp::Keep, false));
-        return;
-    }
-    page.draining = page.all(Free);
-    check_step(word, step, page, (ListOp::Unlink, page.draining));
+    let listed = page.host.take().is_some();
+    let list = if listed { ListOp::Unlink } else { ListOp::Keep };
+    check_step(word, step, page, (list, listed && page.all(Free)), (false, false));
 }
 
 #[test]
@@ -242,24 +250,22 @@ fn pages_of_8() {
 #[test]
 fn nothing_else_is_legal() {
     for masks in 0..8_u64.pow(3) {
-        for flags in 0..1 << 8 {
+        for flags in 0..1 << 9 {
             let [f, p, x] = [masks % 8, masks / 8 % 8, masks / 64];
             let bits = f | p << 16 | x << 32 | flags << 48;
             let says = |flag: u64| flags / flag % 2 == 1;
-            let (host, listed, draining, live) =
-                ((flags % 16) as usize, says(16), says(32), says(64));
+            let (host, listed, live, hooked) =
+                ((flags % 16) as usize, says(16), says(64), says(128));
             let within = |mask: u64, i| mask >> i & 1 == 1;
             let states = |i| [f, p, x].into_iter().filter(|&mask| within(mask, i)).count();
-            let whole = (0..2).all(|i| within(f, i));
             let legal = bits == 0
                 || live
-                    && !says(128)
+                    && !says(256)
                     && states(0) <= 1
                     && states(1) <= 1
                     && states(2) == 0
-                    && (x == 0 || p != 0)
-                    && (if listed { within(f, host) && !draining } else { host == 0 })
-                    && (!draining || whole);
+                    && (p != 0 || x == 0 && !hooked)
+                    && (if listed { within(f, host) } else { host == 0 });
             assert_eq!(Word::<2>::from_bits(bits).is_legal(), legal, "{bits:#x}");
         }
     }
@@ -270,20 +276,22 @@ fn zero_is_legal_and_owns_nothing() {
     let word = Word::<16>::from_bits(0);
     assert!(word.is_legal() && !word.is_live());
     assert!(word.used().is_empty());
-    assert!(word.retire(Mask::single(0)).is_err());
+    assert!(word.retire(Mask::single(0), || true).is_err());
 }
 
 #[test]
 fn words_read_like_pages() {
-    let (word, call) = Word::<8>::fresh().retire(Mask::single(2)).unwrap();
+    let (word, call) = Word::<8>::fresh(true).retire(Mask::single(2), || true).unwrap();
     assert!(call);
-    let (word, call) = word.retire(Mask::single(3)).unwrap();
+    let (word, call) = word.retire(Mask::single(3), || false).unwrap();
     assert!(!call);
     let step = word.give_back(Mask::from_bits(0xf0), Lists::Partial).unwrap();
     assert_eq!(format!("{}", step.word), "UUPXFFFF listed host=7");
     assert_eq!(format!("{:?}", Word::<2>::from_bits(0)), "Word(at its source)");
-    let whole = Word::<2>::fresh().give_back(Mask::first(2), Lists::Partial).unwrap();
-    assert_eq!(format!("{}", whole.word), "FF drain");
-    let broken = Word::<2>::from_bits(whole.word.bits() | 1 << 16);
-    assert_eq!(format!("{broken}"), "?F drain illegal 0x0060000000010003");
+    let one = Word::<2>::fresh(false).give_back(Mask::single(1), Lists::Partial).unwrap();
+    assert_eq!(format!("{}", one.word), "UF quiet host=1");
+    let (joined, _) = one.word.retire(Mask::single(0), || true).unwrap();
+    assert_eq!(format!("{}", joined.hooked()), "PF quiet host=1 hooked");
+    let broken = Word::<2>::from_bits(one.word.bits() | 2 << 16);
+    assert_eq!(format!("{broken}"), "U? quiet host=1 illegal 0x0051000000020002");
 }

@@ -22,6 +22,7 @@ use ptfrag::{Domain, OwnedDomain, Rcu, RcuHead};
 mod grace_periods;
 mod queues;
 mod sections;
+mod tickets;
 
 const ALIVE: usize = 1;
 const SPOILT: usize = 2;
@@ -100,14 +101,18 @@ impl World {
         }
     }
 
-    pub fn retire(&self) {
+    fn unpublish(&self) {
         self.published.store(0, Ordering::Relaxed);
+    }
+
+    pub fn retire(&self) {
+        self.unpublish();
         self.value.queue(&self.domain);
     }
 
     /// What `retire` does, with a wait in the place of the callback.
     fn retire_and_wait(&self) {
-        self.published.store(0, Ordering::Relaxed);
+        self.unpublish();
         self.domain.synchronize();
         self.value.write(SPOILT);
     }

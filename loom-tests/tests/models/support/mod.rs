@@ -20,7 +20,7 @@ mod stage;
 
 pub use lock::Watched;
 pub use pages::{Hooked, Pages};
-pub use rcu::{ModelRcu, grace_period, try_grace_period};
+pub use rcu::{ModelRcu, Telling, grace_period, try_grace_period};
 pub use report::{check, check_planned, check_scene};
 pub use shadow::Shadow;
 pub use stage::Stage;
@@ -45,6 +45,9 @@ impl<const PAGE: usize, R: Rcu, L: RawLock + 'static> Embed for Env<PAGE, R, L> 
 pub type Mm2 = Mm<2, SIZE, Env<{ 2 * SIZE }>>;
 /// An mm of pages of four fragments.
 pub type Mm4 = Mm<4, SIZE, Env<{ 4 * SIZE }>>;
+
+/// An mm of pages of `N` fragments, whose RCU gives tickets.
+pub type Told<const N: usize, const PAGE: usize> = Mm<N, SIZE, Env<PAGE, Telling>>;
 
 /// Plays `scene` in every order: all of them with two threads, those of at most three preemptions
 /// with three. Afterwards, in each, all calls come back, and every page and head must be home.
@@ -82,6 +85,11 @@ pub fn spawn<T: 'static>(play: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
 /// An mm whose head lies on the stage.
 pub fn mm<const N: usize, const PAGE: usize>() -> Mm<N, SIZE, Env<PAGE>> {
     mm_on(ModelRcu)
+}
+
+/// The same, with an RCU that gives tickets.
+pub fn told<const N: usize, const PAGE: usize>() -> Told<N, PAGE> {
+    mm_on(Telling::new())
 }
 
 /// The same, on an RCU of the caller's, and with a lock that its type names.

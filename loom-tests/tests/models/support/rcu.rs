@@ -8,6 +8,10 @@
 //!
 //! A grace period is an attempt. Where a reader is inside it gives up, so nothing waits and
 //! models stay small.
+//!
+//! There are two handles of it. [`ModelRcu`] cannot tell grace periods apart. [`Telling`] gives tickets:
+//! numbers of grace periods, from a counter that an attempt moves on between taking what is queued and
+//! looking at the readers. Again read-modify-writes alone order things.
 
 use std::{marker::PhantomData, ptr, ptr::NonNull};
 
@@ -33,6 +37,52 @@ impl Drop for Section {
             // Release: the section before the callback.
             Stage::get().slots[self.slot].fetch_sub(1, Ordering::Release);
         }
+    }
+}
+
+/// The handle that gives tickets.
+#[derive(Clone, Copy)]
+pub struct Telling(());
+
+impl Telling {
+    /// The execution's grace periods are numbered.
+    pub fn new() -> Self {
+        Stage::get().numbered.set(true);
+        Self(())
+    }
+}
+
+// SAFETY: as for `ModelRcu`. Whoever gets a ticket does so before the grace period with that number is
+// begun, so a head that was queued in between waits for that or a later one, which acquires what came
+// before the ticket and releases it to the sections that begin later.
+unsafe impl Rcu for Telling {
+    type Guard = Section;
+
+    fn read(self) -> Section {
+        ModelRcu.read()
+    }
+
+    fn covers(self, section: &Section) -> bool {
+        ModelRcu.covers(section)
+    }
+
+    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+        // SAFETY: passed on to the caller.
+        unsafe { ModelRcu.call(head, func) };
+    }
+
+    fn ticket(self) -> u64 {
+        // Release: what came before, to the grace period. A read-modify-write, to be before it or after.
+        Stage::get().begun.fetch_add(0, Ordering::Release) as u64 + 1
+    }
+
+    fn recent_ticket(self) -> u64 {
+        Stage::get().begun.load(Ordering::Relaxed) as u64 + 1
+    }
+
+    fn has_elapsed(self, ticket: u64) -> bool {
+        // Acquire: the sections that were waited for.
+        Stage::get().over.load(Ordering::Acquire) as u64 >= ticket
     }
 }
 
@@ -91,12 +141,18 @@ pub fn grace_period() -> Option<Due> {
     let mine = stage.my_slot();
     // Acquire pairs with the Release in `push`: the callers before the callbacks.
     let mut batch = stage.queue.swap(ptr::null_mut(), Ordering::Acquire);
-    let quiet = batch.is_null()
+    // Acquire: what came before the tickets that were given before.
+    let number = stage.numbered.get().then(|| stage.begun.fetch_add(1, Ordering::Acquire) + 1);
+    let quiet = batch.is_null() && number.is_none()
         || stage.slots.iter().enumerate().all(|(slot, inside)| {
             // Acquire: the sections that have ended. Release: the calls, to those that begin.
             slot == mine || inside.fetch_add(0, Ordering::AcqRel) == 0
         });
     if quiet {
+        if let Some(number) = number {
+            // Release: the sections that have ended.
+            stage.over.fetch_max(number, Ordering::Release);
+        }
         return Some(Due(batch));
     }
     while let Some(head) = NonNull::new(batch) {

@@ -69,6 +69,10 @@ pub struct Stage {
     pub slots: Box<[AtomicUsize]>,
     /// The heads that wait for a grace period.
     pub queue: AtomicPtr<RcuHead>,
+    /// Whether grace periods are numbered, and if so the last that was begun and the last that is over.
+    pub numbered: Cell<bool>,
+    pub begun: AtomicUsize,
+    pub over: AtomicUsize,
     hook: Cell<Option<Play>>,
     oracle: RefCell<Oracle>,
 }
@@ -105,6 +109,9 @@ impl Stage {
             home: (0..pages).map(|_| AtomicBool::new(true)).collect(),
             slots: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             queue: AtomicPtr::new(ptr::null_mut()),
+            numbered: Cell::new(false),
+            begun: AtomicUsize::new(0),
+            over: AtomicUsize::new(0),
             hook: Cell::new(None),
             oracle: RefCell::new(oracle),
         }));

@@ -110,8 +110,9 @@ impl Drop for Guard<'_> {
 // SAFETY: a domain stays where it is until the world ends, after the last callback. The model runs
 // a callback once, in `attempt`, after the sections that were open when it was queued have ended,
 // on any thread, inside none of the functions below; under shuttle every step happens before the
-// next. It allocates when queueing, which the scenes do not look at. The crate's own domain keeps
-// its promise.
+// next. It allocates when queueing, which the scenes do not look at. Who gets a ticket again has all
+// that was queued under it wait for the sections that are open then. The crate's own domain keeps its
+// promise.
 unsafe impl<'a> Rcu for &'a Domain {
     type Guard = Guard<'a>;
 
@@ -136,6 +137,20 @@ unsafe impl<'a> Rcu for &'a Domain {
             Kind::Model(model) => model.call(head, func),
             // SAFETY: passed on to the caller.
             Kind::Real(real) => unsafe { Rcu::call(&**real, head, func) },
+        }
+    }
+
+    fn ticket(self) -> u64 {
+        match &self.kind {
+            Kind::Model(model) => model.ticket(),
+            Kind::Real(real) => (&**real).ticket(),
+        }
+    }
+
+    fn has_elapsed(self, ticket: u64) -> bool {
+        match &self.kind {
+            Kind::Model(model) => model.has_elapsed(ticket),
+            Kind::Real(real) => (&**real).has_elapsed(ticket),
         }
     }
 }

@@ -100,7 +100,7 @@ impl<'a, const N: usize> Pool<'a, N> {
             let Some(word) = self.witness().word(page) else { continue };
             let free = word.free().bits();
             let waiting = (word.pending() | word.next()).bits();
-            let listed = open && free != 0 && !word.is_draining();
+            let listed = open && free != 0;
             // A callback that found the lock held has called the hook, and comes again.
             let (used, retired) = (word.used().bits(), waiting & !sets.free);
             let known = Sets { free, used, retired, under_way: 0 };
@@ -127,11 +127,8 @@ impl<'a, const N: usize> Pool<'a, N> {
 
     /// How many fragments can be had without a grace period, when no other thread is left.
     pub(crate) fn obtainable(&self) -> usize {
-        let listed = |(page, sets): (usize, Sets)| {
-            let word = self.witness().word(page)?;
-            (!word.is_draining()).then_some(sets.free.count_ones() as usize)
-        };
-        let own: usize = self.ledger().pages_of(self.id).into_iter().filter_map(listed).sum();
+        let free = |(_, sets): (usize, Sets)| sets.free.count_ones() as usize;
+        let own: usize = self.ledger().pages_of(self.id).into_iter().map(free).sum();
         own + self.witness().pages().at_home() * N
     }
 }

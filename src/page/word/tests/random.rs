@@ -17,8 +17,6 @@ enum Stand {
     Unlisted,
     /// Listed, if anything is free, with one of the free fragments as host.
     Listed(Index),
-    /// Waiting for its last grace period, if all is free.
-    Draining,
 }
 
 /// Fragments in a few of the four states, so that pages all of one kind come up as well.
@@ -28,15 +26,11 @@ fn states() -> impl Strategy<Value = Vec<State>> {
 }
 
 fn stands() -> impl Strategy<Value = Stand> {
-    prop_oneof![
-        Just(Stand::Unlisted),
-        any::<Index>().prop_map(Stand::Listed),
-        Just(Stand::Draining),
-    ]
+    prop_oneof![Just(Stand::Unlisted), any::<Index>().prop_map(Stand::Listed),]
 }
 
 /// A legal word, bit by bit as the table on the type has them.
-fn word(states: &[State], stand: Stand) -> Word<N> {
+fn word(states: &[State], stand: Stand, shown: bool, hooked: bool) -> Word<N> {
     let all = |state| (0..N).filter(|&i| states[i] == state).collect::<Vec<_>>();
     let bits = |state| all(state).iter().fold(0_u64, |bits, i| bits | 1 << i);
     let free = all(Free);
@@ -45,9 +39,10 @@ fn word(states: &[State], stand: Stand) -> Word<N> {
         if bits(Pending) == 0 { (bits(Next), 0) } else { (bits(Pending), bits(Next)) };
     let flags = match stand {
         Stand::Listed(host) if !free.is_empty() => 1 << 52 | (*host.get(&free) as u64) << 48,
-        Stand::Draining if free.len() == N => 1 << 53,
         _ => 0,
     };
+    let hooked = u64::from(hooked && pending != 0);
+    let flags = flags | u64::from(shown) << 53 | hooked << 55;
     Word::from_bits(1 << 54 | flags | next << 32 | pending << 16 | bits(Free))
 }
 
@@ -60,8 +55,13 @@ proptest! {
     })]
 
     #[test]
-    fn pages_of_16(states in states(), stand in stands(), bits in any::<u16>()) {
-        let word = word(&states, stand);
+    fn pages_of_16(
+        states in states(),
+        stand in stands(),
+        [shown, hooked] in any::<[bool; 2]>(),
+        bits in any::<u16>(),
+    ) {
+        let word = word(&states, stand, shown, hooked);
         prop_assert!(word.is_legal(), "{word}");
         take(word);
         grace_over(word);

@@ -1,0 +1,93 @@
+//! Tickets: epochs that tell whose they are.
+//!
+//! A ticket is the epoch in which it is given; its grace period is over when a batch with that tag would be
+//! ripe. All points of the [proof](super) hold with the ticket's fence in the place of the tagger's. Who
+//! queues a head after that is tagged no earlier.
+//!
+//! The clocks of domains that exist at the same time run in ranges of their own, so that no domain takes
+//! another's ticket for one of its own. A range serves one domain after the other: the next goes on where
+//! the last one ended, whose sections are all over.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    vec::Vec,
+};
+
+use super::{Shared, epoch::Epoch};
+use crate::sync::MODEL;
+
+/// The bits of an epoch that count. Of 10 million epochs in a second there is room for 14 years.
+const COUNT: u32 = 52;
+
+/// Which domain's range an epoch is in. The first range is of those that can not tell, when all others are
+/// in use.
+fn range(bits: u64) -> u64 {
+    bits >> COUNT
+}
+
+struct Ranges {
+    /// How many have been in use.
+    begun: u64,
+    /// Where those begin that are not any more.
+    ended: Vec<u64>,
+}
+
+static RANGES: Mutex<Ranges> = Mutex::new(Ranges { begun: 0, ended: Vec::new() });
+
+/// Where the clock of a new domain begins.
+pub(super) fn begin() -> Epoch {
+    if MODEL {
+        // The same in every execution.
+        return Epoch::from_bits(1 << COUNT);
+    }
+    let mut ranges = RANGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let next = ranges.ended.pop().or_else(|| {
+        let next = ranges.begun + 1;
+        (range(u64::MAX) >= next).then(|| {
+            ranges.begun = next;
+            next << COUNT
+        })
+    });
+    Epoch::from_bits(next.unwrap_or(1))
+}
+
+/// A domain is gone whose clock has come to `epoch`.
+pub(super) fn end(epoch: Epoch) {
+    let bits = epoch.to_bits();
+    if range(bits) != 0 && !MODEL {
+        let mut ranges = RANGES.lock().unwrap_or_else(PoisonError::into_inner);
+        // By then the grace period of every ticket is over.
+        ranges.ended.push(bits + 2);
+    }
+}
+
+/// An epoch as a ticket.
+fn told(epoch: Epoch) -> u64 {
+    let bits = epoch.to_bits();
+    if range(bits) == 0 { 0 } else { bits }
+}
+
+impl Shared {
+    pub(super) fn ticket(&self) -> u64 {
+        told(self.clock.tag())
+    }
+
+    pub(super) fn has_elapsed(&self, ticket: u64) -> bool {
+        self.gave(ticket) && Epoch::from_bits(ticket).is_over(self.clock.now_after_readers())
+    }
+
+    pub(super) fn gave(&self, ticket: u64) -> bool {
+        range(ticket) == range(self.clock.now().to_bits())
+    }
+
+    /// Without the fence: whoever queues a head after that is tagged no earlier, since the tagger sees what it
+    /// did.
+    pub(super) fn recent_ticket(&self) -> u64 {
+        told(self.clock.now())
+    }
+
+    /// Whether it is worth asking for [`ticket`](Self::ticket).
+    pub(super) fn may_be_current(&self, ticket: u64) -> bool {
+        self.clock.now().to_bits() == ticket
+    }
+}

@@ -101,11 +101,13 @@ pub unsafe trait Rcu: Copy + Send + Sync {
     }
 
     /// Whether a ticket, which is not zero, is one of this domain's. Domains of one source, of whatever type,
-    /// are asked about each other's; where there is only one RCU, as in a kernel, the answer is yes.
+    /// are asked about each other's. Where there is only one RCU, as in a kernel, the answer is yes. By
+    /// default no: whoever gives tickets says so here, too, or nothing comes of them on a page that
+    /// another mm has shown.
     #[inline]
     fn gave(self, ticket: u64) -> bool {
         let _ = ticket;
-        true
+        false
     }
 
     /// Whether [`ticket`](Self::ticket) would be this one, which is not zero. It may say no where it is not

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use super::head::MmHead;
 use crate::{
     embed::{Embed, Rcu},
-    page::PageDesc,
+    page::{PageDesc, word::Word},
     rcu_head::RcuFn,
     sync::{Ordering, fence},
 };
@@ -32,10 +32,12 @@ pub(super) unsafe fn queue<const FRAGS: usize, const SIZE: usize, E: Embed>(
     // SAFETY: the page pins the head.
     let rcu = unsafe { head.as_ref() }.rcu;
     // SAFETY: descriptors are type-stable.
-    let ticket = unsafe { &page.as_ref().ticket };
+    let PageDesc { word, ticket, .. } = unsafe { page.as_ref() };
     let last = ticket.load(Ordering::Relaxed);
-    // A quiet page's may be another domain's, which waits for that domain's lookers.
-    if last == 0 || rcu.gave(last) {
+    // On a page that is shown nobody is owed what was there before. A quiet page's waits for lookers, and
+    // may be another domain's, or zero, of a domain that cannot tell: then it stays, and is never over.
+    let is_shown = Word::<FRAGS>::from_bits(word.load(Ordering::Relaxed)).is_shown();
+    if is_shown || last != 0 && rcu.gave(last) {
         // Release: whoever finds it finds the word that asked for this call, or a later one. So a ticket
         // is never that of a later call than the one that is joined.
         ticket.store(rcu.recent_ticket(), Ordering::Release);

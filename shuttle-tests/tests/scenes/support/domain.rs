@@ -147,6 +147,13 @@ unsafe impl<'a> Rcu for &'a Domain {
         }
     }
 
+    fn gave(self, ticket: u64) -> bool {
+        match &self.kind {
+            Kind::Model(_) => true,
+            Kind::Real(real) => (&**real).gave(ticket),
+        }
+    }
+
     fn has_elapsed(self, ticket: u64) -> bool {
         match &self.kind {
             Kind::Model(model) => model.has_elapsed(ticket),

@@ -193,7 +193,8 @@
 //!   RCU's call can, but not where portable-atomic falls back to locks (no 64-bit atomics).
 //! - The fragments of a page share whatever is per page, such as a split page-table lock or
 //!   accounting.
-//! - [`Hooks::page_out`] runs in a callback, after the mm's owner may have gone.
+//! - [`Hooks::page_out`] runs in a callback, after the mm's owner may have gone, or in whichever give-back,
+//!   shrink or close makes the page go home: not under a lock that the hook takes.
 //! - Teardown counts pages ([`Mm::pages`], or the source's own count): `barrier` does not mean that
 //!   all are home, because callbacks call again.
 //! - After `fork` in user space a child may only `exec`.

@@ -57,8 +57,8 @@ pub unsafe trait Rcu: Copy + Send + Sync {
     /// `func` is sound to call with it then, once, on any thread.
     unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn);
 
-    /// Pages are scarce, and some may wait for their callbacks: called by an allocation, of the thread that it
-    /// runs on, outside of this crate's locks and sections. Whoever can had better move grace periods on and
+    /// Pages are scarce, and some may wait for their callbacks: called by an allocation, or by a retirement
+    /// through a handle, of the thread that it runs on, outside of this crate's locks and sections. Whoever can had better move grace periods on and
     /// run callbacks at the next moment that is fit for it; not in here. By default nothing.
     #[inline]
     fn hurry(self) {}
@@ -69,7 +69,7 @@ pub unsafe trait Rcu: Copy + Send + Sync {
     /// that was queued after somebody got a ticket runs only after every guard has been dropped that exists
     /// when anybody gets that ticket again, on whichever thread; what those guards' owners did inside them
     /// happens before it; and a guard that was created later, and that need not be waited for, sees what
-    /// happened before the ticket was got.
+    /// happened before the ticket was got. Once such a `func` has begun, nobody gets that ticket again.
     ///
     /// Called anywhere, under an mm's lock and in callbacks too. It does not wait and has no other effect.
     /// Linux: `get_state_synchronize_rcu`. By default zero: then every fragment that is retired while

@@ -10,10 +10,10 @@ use super::AllocError;
 /// source may rely on it. (A value with padding leaves uninitialised bytes.) That is a matter of memory
 /// safety, for the `unsafe` code in the hook to see to.
 ///
-/// No hook is called with the mm's lock held, and none may wait for a grace period. `reclaim` runs inside RCU
-/// callbacks, where a panic ends the process; `page_out` there too, or in whichever call makes a page empty
-/// or lets go of an empty one, from which a panic unwinds and leaks that page and others that go along. A panic inside a callback also ends it in the
-/// drop of the hooks, which comes with the end of the mm's head, possibly in a callback.
+/// No hook is called with the mm's lock held, and none may wait for a grace period. `reclaim` runs inside
+/// RCU callbacks, where a panic ends the process. `page_out` runs there, too, or in whichever call makes a
+/// page empty or lets go of empty ones; a panic unwinds from that call, and leaks the page and those that
+/// go with it. The drop of the hooks comes with the end of the mm's head, possibly in a callback.
 pub trait Hooks: Send + Sync + 'static {
     /// What the two words that held a list node are set to before the fragment can be handed out:
     /// zeros, unless an empty entry looks different (as s390's page-table entries do).

@@ -1,16 +1,25 @@
 //! Giving the memory of free pages back to the system.
 
-use super::{Inner, lock};
+use core::ptr::NonNull;
+use std::sync::PoisonError;
+
+use super::Inner;
+use crate::page::PageDesc;
 
 /// The most pages that give their memory back together.
 const TOGETHER: usize = 64;
 
 impl Inner {
-    /// Gives memory back to the system if enough pages wait for that: an eighth as many as keep it, 64 at
-    /// most. One thread at a time does it, and nobody waits for it here.
+    /// So many pages give their memory back together: an eighth as many as keep it, 64 at most.
+    pub(super) fn together(&self) -> usize {
+        (self.keep / 8).clamp(1, TOGETHER)
+    }
+
+    /// Gives memory back to the system if enough pages wait for that: as many as one call is for, so that
+    /// each of many threads does its share. Nobody waits here; who has no page at all comes first.
     pub(super) fn discard_excess<const PAGE: usize>(&self) {
-        let together = (self.keep / 8).clamp(1, TOGETHER);
-        let Ok(_alone) = self.discarding.try_lock() else { return };
+        let together = self.together();
+        let Ok(_under_way) = self.discarding.try_read() else { return };
         let mut numbers = [0; TOGETHER];
         let numbers = &mut numbers[..together];
         {
@@ -38,9 +47,10 @@ impl Inner {
         }
     }
 
-    /// Waits until nobody gives memory back: pages that did so can be had then.
-    pub(super) fn wait_for_discards(&self) {
-        drop(lock(&self.discarding));
+    /// Takes a page when nobody is giving memory back any more: those that have done so can be had then.
+    pub(super) fn take_after_discards(&self) -> Option<NonNull<PageDesc>> {
+        let _nobody = self.discarding.write().unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut self.free())
     }
 
     /// Gives back the memory of pages that are neighbours, and says whether the system took it.

@@ -13,7 +13,7 @@ mod report;
 use core::ptr::NonNull;
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use crossbeam_utils::CachePadded;
@@ -92,8 +92,8 @@ struct Inner {
     /// The system's page size.
     system: usize,
     growth: Mutex<Growth>,
-    /// Held by who gives memory back.
-    discarding: Mutex<()>,
+    /// Read-locked by those who give memory back.
+    discarding: RwLock<()>,
     /// On a cache line of its own, since the fields above are read for every fragment freed.
     free: CachePadded<Mutex<Free>>,
 }
@@ -145,7 +145,7 @@ impl<const PAGE: usize> Region<PAGE> {
             keep: if Map::DISCARDS && PAGE >= system { keep } else { usize::MAX },
             system,
             growth: Mutex::default(),
-            discarding: Mutex::default(),
+            discarding: RwLock::default(),
             free: CachePadded::default(),
         })))
     }
@@ -233,8 +233,7 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
             return Ok(page);
         }
         let Some(grown) = growth.step::<PAGE>(inner) else {
-            inner.wait_for_discards();
-            return inner.take(&mut inner.free()).ok_or(AllocError);
+            return inner.take_after_discards().ok_or(AllocError);
         };
         let mut free = inner.free();
         free.grown = grown;
@@ -267,9 +266,9 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         let stack = if free.warm.len() < inner.keep { &mut free.warm } else { &mut free.excess };
         // SAFETY: the page has just come back, and this is the lock.
         unsafe { stack.push(page) };
-        let excess = free.excess.len() != 0;
+        let full = free.excess.len() >= inner.together();
         drop(free);
-        if excess {
+        if full {
             inner.discard_excess::<PAGE>();
         }
     }

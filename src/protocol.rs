@@ -52,7 +52,7 @@
 //! 4. *What is retired during a grace period waits for the next one* (X). With a single pending
 //!    mask the callback would also free what was retired after its grace period began: the sketch
 //!    of 2 June 2023 had this fault. What is retired before that grace period begins *joins* (P), where the
-//!    RCU can tell: who retires gets a ticket, after it has unpublished, and compares it with the page's.
+//!    RCU can tell: who retires gets a ticket, after it has unpublished, and compares it with the page's, if that is one of its own [domain](crate::Rcu::gave).
 //!    That was stored by whoever made the call, after P was set and before the call (a recent one will do),
 //!    so the call waits for no earlier grace period. Whatever else may still be found there belongs to a flight
 //!    that is over, and equals no ticket that is given now. The change of the word may come late: a callback
@@ -68,8 +68,9 @@
 //!    if it is the same, or if nobody has, or if the ticket has elapsed; else the page is quiet there, until
 //!    a take under the lock finds that the ticket has elapsed. Nobody has, too, where a callback finds all of
 //!    the page pending and nothing free: the page had left the list before the last fragment was retired,
-//!    whose grace period has just ended. A page that was quiet all the time keeps the
-//!    ticket, or gets a later one of the same [domain](crate::Rcu::gave), and any mm has to wait for that.
+//!    whose grace period has just ended. A page that was quiet all the time keeps its
+//!    ticket, which a call replaces only by a later one of the same [domain](crate::Rcu::gave); any mm has to
+//!    wait for it.
 //!    When the last free fragment is taken and when a page goes home, the word is changed first, since the
 //!    change may not come off; the fragment in hand, or that nobody else knows the page any more, keeps it
 //!    until it is unlinked. When an mm closes, the page is unlinked first: once LISTED is clear, others can
@@ -94,8 +95,8 @@
 //!     has the limits.
 //! 14. *Listed means usable*: no page stands on the list from which nothing can be taken.
 //! 15. *A callback never waits.* It tries the lock. If somebody holds it, the page is marked (HOOKED: the
-//!     hook has run for all of P; who compared tickets before finds the word changed, and compares
-//!     anew) and put on a stack of its mm, and one RCU head of the mm comes again for all that are there. So a holder that has stopped
+//!     hook has run for all of P; nothing joins any more, and who read the word
+//!    before finds it changed) and put on a stack of its mm, and one RCU head of the mm comes again for all that are there. So a holder that has stopped
 //!     costs a callback in each grace period, however many pages wait for it; and `reclaim` is not run
 //!     twice.
 //! 16. *A queued head can be run by any thread*, for everybody's fragments on its page wait for it.
@@ -160,7 +161,8 @@
 //! for keeps what waits on that page from coming back, and nothing else; one that stops with a handle
 //! keeps what the handle holds; and one that stops in a section holds up grace periods, as under any
 //! RCU. What one holds up that stops inside a callback, or where callbacks are queued, is the RCU's
-//! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms, or those
+//! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms (one of which may stand
+//! for all pages that wait for one mm's lock), or those
 //! of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
 //! that `get` and `put` wait for, and callbacks with them.) This is what *lock-free* means here, and
 //! no more. On recorded page-table traces the lock is taken 158 to 298 times in 1000 operations without

@@ -12,7 +12,7 @@ use std::{
 };
 
 use common::{ByHand, Manual};
-use ptfrag::{AllocError, Hooks, Mm, Region};
+use ptfrag::{AllocError, Frag, Hooks, Mm, Region};
 
 static MM: OnceLock<Mm<4, 1024, ByHand<4096, Reentrant>>> = OnceLock::new();
 static RECLAIMED: AtomicUsize = AtomicUsize::new(0);
@@ -56,4 +56,57 @@ fn a_constructor_that_panics_loses_no_page() {
     let mm = Mm::<4, 1024, ByHand<4096, Panics>>::new_in(Manual::new(), region.clone(), Panics);
     assert!(catch_unwind(AssertUnwindSafe(|| mm.alloc())).is_err());
     assert_eq!((mm.pages(), region.pages_out()), (0, 0));
+}
+
+/// A destructor that panics for the first page.
+#[derive(Default)]
+struct PanicsOnce(AtomicUsize);
+
+impl Hooks for PanicsOnce {
+    fn page_out(&self, _: NonNull<u8>) {
+        assert_ne!(self.0.fetch_add(1, Ordering::Relaxed), 0, "this page stays");
+    }
+}
+
+/// An mm of three pages of which `KEEP` may stay when they are empty, with all of their fragments.
+fn three_pages(keep: u32) -> (Region, Mm<4, 1024, ByHand<4096, PanicsOnce>>) {
+    let region = Region::new(3).unwrap();
+    let hooks = PanicsOnce::default();
+    (region.clone(), Mm::new_in(Manual::new(), region, hooks).keeping(keep))
+}
+
+#[test]
+fn a_destructor_that_panics_loses_no_page() {
+    type Token = Frag<4, 1024, ByHand<4096, PanicsOnce>>;
+    let one_by_one = |frags: Vec<Token>| {
+        for frag in frags {
+            // The rest goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(frag)));
+        }
+        panic!("one of them did");
+    };
+    let ways: [fn(Vec<Token>); 2] = [one_by_one, Frag::give_back_all];
+    for way in ways {
+        let (region, mm) = three_pages(0);
+        let frags: Vec<_> = (0..12).map(|_| mm.alloc().unwrap()).collect();
+        assert_eq!(region.pages_out(), 3);
+        assert!(catch_unwind(AssertUnwindSafe(|| way(frags))).is_err());
+        assert_eq!((mm.pages(), region.pages_out()), (0, 0));
+    }
+
+    let (region, mm) = three_pages(3);
+    drop((0..12).map(|_| mm.alloc().unwrap()).collect::<Vec<_>>());
+    assert_eq!(region.pages_out(), 3);
+    assert!(catch_unwind(AssertUnwindSafe(|| mm.shrink())).is_err());
+    assert_eq!((mm.pages(), region.pages_out()), (0, 0));
+}
+
+#[test]
+fn an_mm_whose_destructor_panics_is_dropped_as_a_whole() {
+    let (region, mm) = three_pages(3);
+    let frags: Vec<_> = (0..12).map(|_| mm.alloc().unwrap()).collect();
+    drop(frags);
+    assert_eq!(region.pages_out(), 3);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(mm))).is_err());
+    assert_eq!(region.pages_out(), 0);
 }

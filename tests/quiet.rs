@@ -139,3 +139,98 @@ fn a_page_from_another_domain_joins() {
     assert!(word.is_shown());
     assert_eq!((word.pending().len(), word.next().len()), (3, 0));
 }
+
+/// Domains whose grace periods are numbered from one, each for itself.
+mod numbered {
+    use core::ptr::NonNull;
+    use std::sync::Mutex;
+
+    use ptfrag::{Embed, Rcu, RcuFn, RcuHead, Region, SpinLock};
+
+    #[derive(Default)]
+    struct Queued {
+        begun: u64,
+        incoming: Vec<(NonNull<RcuHead>, RcuFn)>,
+        waiting: Vec<(NonNull<RcuHead>, RcuFn)>,
+    }
+    // SAFETY: heads may be run by any thread.
+    unsafe impl Send for Queued {}
+
+    #[derive(Clone, Copy)]
+    pub struct Numbered(&'static Mutex<Queued>);
+
+    impl Numbered {
+        pub fn new() -> Self {
+            Self(Box::leak(Box::default()))
+        }
+
+        pub fn begin(self) {
+            let mut queued = self.0.lock().unwrap();
+            queued.begun += 1;
+            queued.waiting = std::mem::take(&mut queued.incoming);
+        }
+
+        /// All guards that were there when it began are gone.
+        pub fn end(self) {
+            let over = std::mem::take(&mut self.0.lock().unwrap().waiting);
+            for (head, func) in over {
+                // SAFETY: its grace period is over.
+                unsafe { func(head) };
+            }
+        }
+    }
+
+    // SAFETY: the test drops guards in time. Only tickets of one domain are compared, so `gave` says no.
+    unsafe impl Rcu for Numbered {
+        type Guard = ();
+
+        fn read(self) {}
+
+        fn covers(self, (): &()) -> bool {
+            true
+        }
+
+        unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+            self.0.lock().unwrap().incoming.push((head, func));
+        }
+
+        fn ticket(self) -> u64 {
+            self.0.lock().unwrap().begun + 1
+        }
+    }
+
+    pub struct Parts;
+
+    impl Embed for Parts {
+        type Rcu = Numbered;
+        type Source = Region<4096>;
+        type Lock = SpinLock;
+        type Hooks = ();
+    }
+}
+
+/// A ticket that another domain's mm has left on a page is no ticket of the call in flight there, though
+/// it is the same number.
+#[test]
+fn nothing_joins_under_another_domains_ticket() {
+    use numbered::{Numbered, Parts};
+    let (first, second) = (Numbered::new(), Numbered::new());
+    let region = Region::new(1).unwrap();
+    let one = Mm::<4, 1024, Parts>::new_in(first, region.clone(), ());
+    first.begin();
+    first.end();
+    drop(one.alloc().unwrap());
+    let two = Mm::<4, 1024, Parts>::new_in(second, region.clone(), ());
+    let [a, b, c] = [(); 3].map(|()| two.alloc().unwrap());
+    a.retire();
+    second.begin();
+    // Whoever begins to read here may find `b`, and is not waited for by what has begun.
+    b.retire();
+    second.end();
+    let word = two.page_word(c.as_ptr()).unwrap();
+    assert_eq!((word.free().len(), word.pending().len(), word.used().len()), (2, 1, 1), "{word}");
+    second.begin();
+    second.end();
+    drop(c);
+    assert_eq!(region.pages_out(), 0);
+}

@@ -69,7 +69,8 @@ pub unsafe trait Rcu: Copy + Send + Sync {
     /// that was queued after somebody got a ticket runs only after every guard has been dropped that exists
     /// when anybody gets that ticket again, on whichever thread; what those guards' owners did inside them
     /// happens before it; and a guard that was created later, and that need not be waited for, sees what
-    /// happened before the ticket was got. Once such a `func` has begun, nobody gets that ticket again.
+    /// happened before the ticket was got. Once such a `func` has begun, nobody gets that ticket again,
+    /// ever: a counter of 32 bits is to be extended.
     ///
     /// Called anywhere, under an mm's lock and in callbacks too. It does not wait and has no other effect.
     /// Linux: `get_state_synchronize_rcu`. By default zero: then every fragment that is retired while
@@ -102,15 +103,16 @@ pub unsafe trait Rcu: Copy + Send + Sync {
 
     /// Whether a ticket, which is not zero, is one of this domain's. Domains of one source, of whatever type,
     /// are asked about each other's. Where there is only one RCU, as in a kernel, the answer is yes. By
-    /// default no: whoever gives tickets says so here, too, or nothing comes of them on a page that
-    /// another mm has shown.
+    /// default no: whoever gives tickets says so here, too, or nothing comes of them. Domains that number
+    /// their grace periods each for itself need a part of the number that tells them apart; a
+    /// [`Domain`](crate::Domain)'s tickets are never below 2 to the power of 52.
     #[inline]
     fn gave(self, ticket: u64) -> bool {
         let _ = ticket;
         false
     }
 
-    /// Whether [`ticket`](Self::ticket) would be this one, which is not zero. It may say no where it is not
+    /// Whether [`ticket`](Self::ticket) would be this one, which this domain [gave](Self::gave). It may say no where it is not
     /// worth its cost to find out.
     #[inline]
     fn is_current(self, ticket: u64) -> bool {

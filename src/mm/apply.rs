@@ -31,7 +31,7 @@ pub(crate) enum Wait {
 ///
 /// # Safety
 /// The page is out and stays out until the transition is made.
-#[inline(always)] // It has two callers, each of which is a function of its own.
+#[inline(always)] // Each of its callers is a function of its own.
 pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
     page: NonNull<PageDesc>,
     wait: Wait,
@@ -45,11 +45,11 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
     let mut now = word.load(Ordering::Relaxed);
     loop {
         let step = |lists| transition(Word::from_bits(now), lists).map_err(|misuse| (misuse, now));
-        let plain = step(lists)?;
         // SAFETY: the page, which the transition has not been made for, pins its mm's head.
         let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
         // SAFETY: as above.
         let head = unsafe { pinned.as_ref() };
+        let plain = step(lists).inspect_err(|_| head.give_up(&mut reserved))?;
         let step_now = head.with_place(plain, lists, &mut reserved, || step(Lists::Empty))?;
         if step_now.list == ListOp::Keep {
             match install(word, now, step_now) {
@@ -85,7 +85,7 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
 
 /// Changes the word; gives what stands there instead if it has changed meanwhile.
 ///
-/// Release pairs with the Acquire of the next taker, and of `queue` before the page's release: what
+/// Release pairs with the Acquire of the next taker, and of `queue` and `go_home`: what
 /// the caller, or its hook, did to the fragments and to the list happens before.
 pub(crate) fn install<const FRAGS: usize>(
     word: &AtomicU64,

@@ -3,7 +3,7 @@
 
 use core::{marker::PhantomData, mem, ptr::NonNull};
 
-use super::{apply::Wait, free, head::MmHead, home::go_home, list::BadLink, misuse::bad_link};
+use super::{apply::Wait, free, head::MmHead, home::go_home_all, list::BadLink, misuse::bad_link};
 use crate::{
     embed::Embed,
     page::{
@@ -163,10 +163,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or nothing
         // was changed, and the page is still the pin.
         unsafe { Self::unlock(head) };
-        for (page, step) in changed.into_iter().flatten() {
-            // SAFETY: the step was made above.
-            unsafe { go_home::<FRAGS, SIZE, E>(page, step) };
-        }
+        // SAFETY: the steps were made above.
+        unsafe { go_home_all::<FRAGS, SIZE, E>(&changed) };
         if let Some(page) = broken {
             // SAFETY: the page was not changed, so it still pins the head.
             bad_link::<FRAGS, E::Source>(unsafe { &head.as_ref().source }, page);

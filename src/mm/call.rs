@@ -63,5 +63,7 @@ pub(super) unsafe fn joins<const FRAGS: usize, const SIZE: usize, E: Embed>(
     // SAFETY: passed on to the caller.
     let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
     // SAFETY: the page pins it.
-    ticket != 0 && unsafe { head.as_ref() }.rcu.is_current(ticket)
+    let rcu = unsafe { head.as_ref() }.rcu;
+    // It may be what another domain's mm has left there, whose tickets may be the same numbers.
+    ticket != 0 && rcu.gave(ticket) && rcu.is_current(ticket)
 }

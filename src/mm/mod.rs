@@ -26,7 +26,7 @@ mod waiting;
 
 use core::{
     fmt,
-    mem::{ManuallyDrop, MaybeUninit},
+    mem::{self, ManuallyDrop, MaybeUninit},
     ptr::NonNull,
 };
 
@@ -124,7 +124,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
 
     /// Sends the empty pages home that the mm [keeps](Self::keeping), and says how many there were.
     /// Takes the lock for 16 of them at a time, and no longer than it takes to look at 64 pages of the
-    /// list, which is gone through once. While others change the list, some can be missed.
+    /// list, which is gone through once unless another `shrink` begins meanwhile. While others change the list, some can be missed.
     pub fn shrink(&self) -> usize {
         self.head().shrink()
     }
@@ -201,9 +201,21 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Mm<FRAGS, SIZE, E> {
     fn drop(&mut self) {
+        let leaving = Leaving(self.head);
         self.close();
+        mem::forget(leaving);
         // SAFETY: this was the handle's pin.
         unsafe { MmHead::unpin(self.head, Pin::Handle) };
+    }
+}
+
+/// Goes on with the drop of an mm when a hook has panicked in it.
+struct Leaving<const FRAGS: usize, const SIZE: usize, E: Embed>(NonNull<MmHead<FRAGS, SIZE, E>>);
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Leaving<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        // The value drops as any other: what is still listed is closed, and the pin goes.
+        drop(Mm { head: self.0 });
     }
 }
 

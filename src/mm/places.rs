@@ -25,7 +25,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ) -> Result<Step<FRAGS>, M> {
         // SAFETY: the caller has a pin, so nobody writes.
         let keep = self.keep.with(|keep| unsafe { *keep });
-        if keep != 0 && lists == Lists::Partial && step.release {
+        if keep != 0 && lists == Lists::Partial && step.home.is_some() {
             let kept = keeping()?;
             if kept.keeps_empty() && (*reserved || self.reserve_empty(keep)) {
                 *reserved = true;

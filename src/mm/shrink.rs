@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use super::{
     apply::install,
     head::MmHead,
-    home::go_home,
+    home::go_home_all,
     list::{BadLink, PartialList},
     misuse::bad_link,
 };
@@ -43,11 +43,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             let done = unsafe { self.take_empty(list, &mut empty) };
             // SAFETY: ours; the caller's handle is the pin.
             unsafe { Self::unlock(self.into()) };
-            for (page, step) in empty.into_iter().flatten() {
-                // SAFETY: the step was made in that hold.
-                unsafe { go_home::<FRAGS, SIZE, E>(page, step) };
-                sent += 1;
-            }
+            sent += empty.iter().flatten().count();
+            // SAFETY: the steps were made in that hold.
+            unsafe { go_home_all::<FRAGS, SIZE, E>(&empty) };
             match done {
                 Ok(true) => return sent,
                 Ok(false) => {}

@@ -144,3 +144,40 @@ fn unpublished_before_it_joins() {
         drop(mm.end());
     });
 }
+
+/// The word of a page that comes again is the same in two flights.
+///
+/// ```text
+/// setup   0, 1, 2, 3 used; 0 retired, its grace period over, the lock held: 0 waits in P, HOOKED
+/// main                                       retirer
+/// unlock; 0 free; take and retire it         load the word; compare tickets; CAS 1 -> P or X
+/// lock; its grace period over: HOOKED again
+/// unlock; two grace periods
+/// ```
+///
+/// Rule 15. Two threads, at most 4 preemptions. Fails when a retirement joins a page that is HOOKED: the hook
+/// does not run for 1.
+#[test]
+fn hooked_twice() {
+    explore::<256>(4, 1, || {
+        let mm: Shared<Mm4> = Shared::new(told());
+        let [first, second, rest @ ..] = [0; 4].map(|_| take(&mm, 0).unwrap());
+        let hold = || spawn(|| Stage::with(|stage| stage.lock(0)).lock()).join().unwrap();
+        hold();
+        retire(first);
+        try_grace_period();
+        let other = spawn(move || retire(second));
+        Stage::with(|stage| stage.unjam(0));
+        try_grace_period();
+        let again = take(&mm, 0);
+        hold();
+        again.into_iter().for_each(retire);
+        try_grace_period();
+        other.join().unwrap();
+        Stage::with(|stage| stage.unjam(0));
+        try_grace_period();
+        try_grace_period();
+        rest.into_iter().for_each(retire);
+        drop(mm.end());
+    });
+}

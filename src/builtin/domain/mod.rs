@@ -142,6 +142,8 @@ const NEGLECT: u64 = 4;
 /// nothing is queued once the latter is.
 struct Shared {
     clock: Clock,
+    /// The range of the clock whose epochs are tickets, or zero.
+    range: u64,
     records: Records,
     /// Set when threads may forget the domain: a hint.
     dropped: AtomicBool,

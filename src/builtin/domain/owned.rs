@@ -17,9 +17,11 @@ impl OwnedDomain {
     /// A domain without readers.
     #[must_use]
     pub fn new() -> Self {
-        let clock = Clock::starting_at(ticket::begin());
+        let begin = ticket::begin();
+        let range = ticket::range(begin.to_bits());
+        let clock = Clock::starting_at(begin);
         let records = Records::new(&clock);
-        let shared = Arc::new(Shared { clock, records, dropped: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { clock, range, records, dropped: AtomicBool::new(false) });
         // Never cloned; a `Box` would promise the compiler that nobody else refers to the domain
         // when it moves, and queued callbacks may.
         Self(PlainArc::new(Domain { shared }))

@@ -5,7 +5,7 @@
 //! queues a head after that is tagged no earlier.
 //!
 //! The clocks of domains that exist at the same time run in ranges of their own, so that no domain takes
-//! another's ticket for one of its own. A range serves one domain after the other: the next goes on where
+//! another's ticket for one of its own; other RCUs do well to keep theirs below the first range. A range serves one domain after the other: the next goes on where
 //! the last one ended, whose sections are all over.
 
 use std::{
@@ -21,7 +21,7 @@ const COUNT: u32 = 52;
 
 /// Which domain's range an epoch is in. The first range is of those that can not tell, when all others are
 /// in use.
-fn range(bits: u64) -> u64 {
+pub(super) fn range(bits: u64) -> u64 {
     bits >> COUNT
 }
 
@@ -61,15 +61,15 @@ pub(super) fn end(epoch: Epoch) {
     }
 }
 
-/// An epoch as a ticket.
-fn told(epoch: Epoch) -> u64 {
-    let bits = epoch.to_bits();
-    if range(bits) == 0 { 0 } else { bits }
-}
-
 impl Shared {
+    /// An epoch as a ticket: zero for a domain that cannot tell, be it because its clock has left its range.
+    fn told(&self, epoch: Epoch) -> u64 {
+        let bits = epoch.to_bits();
+        if self.gave(bits) { bits } else { 0 }
+    }
+
     pub(super) fn ticket(&self) -> u64 {
-        told(self.clock.tag())
+        self.told(self.clock.tag())
     }
 
     pub(super) fn has_elapsed(&self, ticket: u64) -> bool {
@@ -77,13 +77,13 @@ impl Shared {
     }
 
     pub(super) fn gave(&self, ticket: u64) -> bool {
-        range(ticket) == range(self.clock.now().to_bits())
+        self.range != 0 && range(ticket) == self.range
     }
 
     /// Without the fence: whoever queues a head after that is tagged no earlier, since the tagger sees what it
     /// did.
     pub(super) fn recent_ticket(&self) -> u64 {
-        told(self.clock.now())
+        self.told(self.clock.now())
     }
 
     /// Whether it is worth asking for [`ticket`](Self::ticket).

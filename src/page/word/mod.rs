@@ -204,7 +204,8 @@ impl<const N: usize> Word<N> {
     /// Never changes the list.
     ///
     /// `joins` says whether the grace period of the call in flight has not begun yet; it is asked when
-    /// there is one.
+    /// there is one. Nothing joins a HOOKED page, whatever a ticket says that was compared later: the word may
+    /// come to be the same again in a later flight.
     ///
     /// # Errors
     /// [`NotUsed`] unless `mask` has fragments and every one of them is used.
@@ -214,7 +215,7 @@ impl<const N: usize> Word<N> {
             return Err(NotUsed);
         }
         let idle = self.pending().is_empty();
-        let shift = if idle || joins() { PENDING } else { NEXT };
+        let shift = if idle || !self.is_hooked() && joins() { PENDING } else { NEXT };
         Ok((Self(self.0 | u64::from(mask.bits()) << shift), idle))
     }
 
@@ -240,12 +241,12 @@ impl<const N: usize> Word<N> {
         // With nothing free before, the page had left the list when the last of its fragments was retired, so
         // the grace period that just ended was for its lookers, too.
         let seen_off = self.is_shown() && self.free().is_empty();
-        let lookers = if seen_off { Lookers::None } else { step.lookers };
-        Step { word: step.word.unhooked(), call, lookers, ..step }
+        let home = step.home.map(|lookers| if seen_off { Lookers::None } else { lookers });
+        Step { word: step.word.unhooked(), call, home, ..step }
     }
 
-    /// The hook has run for all that is pending. Who compared tickets before finds the word changed, and
-    /// compares anew.
+    /// The hook has run for all that is pending, which nothing joins any more. Who read the word before finds
+    /// it changed.
     #[must_use]
     pub const fn hooked(self) -> Self {
         Self(self.0 | HOOKED)
@@ -278,9 +279,9 @@ impl<const N: usize> Word<N> {
     }
 
     #[inline]
-    fn step(self, word: Self, list: ListOp, release: bool) -> Step<N> {
+    fn step(self, word: Self, list: ListOp, home: bool) -> Step<N> {
         let lookers = if self.is_shown() { Lookers::Own } else { Lookers::Others };
-        Step { word, list, call: false, release, lookers }
+        Step { word, list, call: false, home: home.then_some(lookers) }
     }
 
     #[inline]

@@ -46,10 +46,8 @@ pub struct Step<const N: usize> {
     pub list: ListOp,
     /// Then, with no lock held: queue the page's RCU head.
     pub call: bool,
-    /// Or: give the page back to its source. The word is zero.
-    pub release: bool,
-    /// What is known then of who looks at the page without the lock.
-    pub lookers: Lookers,
+    /// Or: give the page back to its source, with a note of who may still look at it. The word is zero.
+    pub home: Option<Lookers>,
 }
 
 impl<const N: usize> Step<N> {

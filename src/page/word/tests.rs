@@ -116,10 +116,11 @@ fn check_step<const N: usize>(
     } else {
         assert_eq!(Page::of(step.word), expect, "{before} -> {}", step.word);
     }
-    assert_eq!((step.list, step.call, step.release), (list, call, home), "{before}");
+    assert_eq!((step.list, step.call), (list, call), "{before}");
     let lookers = if before.is_shown() { Lookers::Own } else { Lookers::Others };
     let seen_off = is_callback && before.is_shown() && before.free().is_empty();
-    assert_eq!(step.lookers, if seen_off { Lookers::None } else { lookers });
+    let lookers = if seen_off { Lookers::None } else { lookers };
+    assert_eq!(step.home, home.then_some(lookers), "{before}");
     // LISTED changes exactly where the list does.
     assert_eq!(before.is_listed() != step.word.is_listed(), step.list != ListOp::Keep);
 }
@@ -170,10 +171,11 @@ fn retire<const N: usize>(word: Word<N>, mask: Mask) {
     for joins in [false, true] {
         let mut page = Page::of(word);
         let idle = !page.has(Pending);
-        let pends = idle || joins;
+        // Nothing joins where the hook has run.
+        let pends = idle || joins && !word.is_hooked();
         let allowed = page.free(mask, if pends { Pending } else { Next });
         let after = word.retire(mask, || {
-            assert!(!idle, "asked in vain");
+            assert!(!idle && !word.is_hooked(), "asked in vain");
             joins
         });
         assert_eq!(after.is_ok(), allowed, "{word} {mask:?}");

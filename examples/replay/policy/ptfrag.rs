@@ -100,6 +100,22 @@ impl<const PAGE: usize> Embed for Parts<PAGE> {
     type Hooks = Watch;
 }
 
+/// An mm whose head lies where no other mm's head has lain.
+///
+/// A page remembers the address of the head of the mm that has shown it last, and an mm with its head at that
+/// address may show it again at once. If heads came from the heap, its allocator would decide which
+/// mm that is, and that depends on more than the trace. So the places of heads, some hundred bytes each, are
+/// never freed.
+fn open<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
+    rcu: TraceRcu,
+    region: Region<PAGE>,
+    watch: Watch,
+) -> Mm<FRAGS, SIZE, Parts<PAGE>> {
+    let place = NonNull::from(Box::leak(Box::new_uninit()));
+    // SAFETY: the place was allocated just now and is leaked, so it is nobody else's for ever.
+    unsafe { Mm::new_at(place, |_| (), rcu, region, watch) }
+}
+
 /// Fragments that are reused after a grace period, with or without a handle for each CPU.
 pub(crate) struct Ptfrag<const FRAGS: usize, const SIZE: usize, const PAGE: usize> {
     rcu: TraceRcu,
@@ -144,7 +160,7 @@ impl<const FRAGS: usize, const SIZE: usize, const PAGE: usize> Ptfrag<FRAGS, SIZ
     /// A fragment of the mm.
     fn take(&mut self, number: usize) -> Result<Frag<FRAGS, SIZE, Parts<PAGE>>, AllocError> {
         let mm = self.mms[number]
-            .get_or_insert_with(|| Mm::new_in(self.rcu, self.region.clone(), self.watch.clone()));
+            .get_or_insert_with(|| open(self.rcu, self.region.clone(), self.watch.clone()));
         match &mut self.cpus {
             Some(cpus) => {
                 let cpu = cpus.entry(self.cpu).or_insert_with(Cpu::new);

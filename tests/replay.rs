@@ -26,6 +26,11 @@ const SMALL: &str = "# two pages
 100 0 1 A pgd 5
 ";
 
+const POLICIES: [&str; 5] = ["one page per table", "powerpc", "s390", "ptfrag", "ptfrag, per CPU"];
+
+/// The traces that ship.
+const RECORDED: [&str; 5] = ["cargo", "ndarray", "postgres", "python", "shell"];
+
 /// A folder of its own for each run, which also stands in for the project's.
 struct Folder(PathBuf);
 
@@ -83,15 +88,25 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
+fn recorded(name: &str) -> PathBuf {
+    format!("{}/traces/{name}.trace.gz", env!("CARGO_MANIFEST_DIR")).into()
+}
+
 fn gzip(content: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(content.as_bytes()).unwrap();
     encoder.finish().unwrap()
 }
 
-/// `[peak, mean, taken, locks, calls, reused]` of a policy of the only trace.
+/// `[peak, mean, taken, locks, calls, reused]` of a policy of the only trace, with the shortest grace
+/// periods.
 fn figures(document: &Value, policy: &str) -> [f64; 6] {
-    let policies = document["traces"][0]["policies"].as_array().unwrap();
+    figures_in(&document["traces"][0], policy)
+}
+
+/// The same of what has a list of policies.
+fn figures_in(part: &Value, policy: &str) -> [f64; 6] {
+    let policies = part["policies"].as_array().unwrap();
     let of = policies.iter().find(|one| one["name"] == policy).unwrap();
     ["pages_peak", "pages_mean", "pages_taken", "lock_acquisitions", "rcu_calls", "reused"]
         .map(|key| of[key].as_f64().unwrap())
@@ -146,13 +161,119 @@ fn grace_periods_hold_pages() {
 }
 
 #[test]
+fn lengths_of_grace_periods_in_json() {
+    let folder = Folder::new();
+    let trace = folder.file("small.trace", SMALL);
+    let lengths = |document: &Value| -> Vec<u64> {
+        let graces = document["traces"][0]["grace_periods"].as_array().unwrap();
+        graces.iter().map(|grace| grace["us"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(lengths(&folder.json(&trace, &[])), [0, 1000, 10_000, 30_000, 100_000]);
+
+    // In whatever way they are given they come shortest first, each as if it were alone.
+    let options = ["--frags", "2", "--grace-us", "15,40", "--grace-us", "0"];
+    let document = folder.json(&trace, &options);
+    assert_eq!(lengths(&document), [0, 15, 40]);
+    let trace_of = &document["traces"][0];
+    assert_eq!(trace_of["policies"], trace_of["grace_periods"][0]["policies"]);
+    for grace in trace_of["grace_periods"].as_array().unwrap() {
+        let names: Vec<_> =
+            grace["policies"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        assert_eq!(names, POLICIES);
+        let us = grace["us"].to_string();
+        let alone = folder.json(&trace, &["--frags", "2", "--grace-us", &us]);
+        assert_eq!(grace["policies"], alone["traces"][0]["policies"]);
+    }
+    let [none, short, long] = [0, 1, 2].map(|n| {
+        let grace = &trace_of["grace_periods"][n];
+        figures_in(grace, "one page per table")[..2].to_vec()
+    });
+    assert_eq!([none, short, long], [[3.0, 1.4], [4.0, 2.45], [4.0, 3.1]]);
+}
+
+#[test]
+fn lengths_of_grace_periods_in_tables() {
+    let folder = Folder::new();
+    let trace = folder.file("small.trace", SMALL);
+    let output = folder.run(&trace, &["--frags", "2", "--grace-us", "1000,0,15"]);
+    assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+    let printed = text(&output.stdout);
+    let lines: Vec<_> =
+        printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in [
+        "grace periods 0 15 us 1 ms",
+        "pages: peak one page per table 3 4 4",
+        "pages: taken powerpc 2 2 2",
+        "RCU calls powerpc 4 4 4",
+    ] {
+        assert!(lines.iter().any(|other| other == line), "{line} is not in\n{printed}");
+    }
+    assert!(printed.contains(" Grace periods take no time.\n"), "{printed}");
+    assert!(printed.ends_with("\nPicture: results/replay-grace.svg\n"), "{printed}");
+    let picture = fs::read_to_string(folder.0.join("results/replay-grace.svg")).unwrap();
+    for word in ["small", "grace period (ms)", "pages (log"].iter().chain(&POLICIES) {
+        assert!(picture.contains(&format!("\n{word}")), "{word} is not in the picture");
+    }
+
+    // One length leaves nothing to compare.
+    let folder = Folder::new();
+    let trace = folder.file("small.trace", SMALL);
+    let output = folder.run(&trace, &["--grace-us", "15"]);
+    let printed = text(&output.stdout);
+    assert!(printed.contains(" Grace periods take 15 us.\n"), "{printed}");
+    assert!(!printed.contains("grace periods ") && !printed.contains("replay-grace"), "{printed}");
+    assert!(!folder.0.join("results/replay-grace.svg").exists());
+}
+
+/// Nor does where the heap puts things change anything; glibc's is told to put them elsewhere.
+#[test]
+fn every_run_prints_and_draws_the_same() {
+    let run = |tunables: &str| {
+        let folder = Folder::new();
+        let mut program = folder.program();
+        for name in RECORDED {
+            program.arg("--trace").arg(recorded(name));
+        }
+        let output = program.env("GLIBC_TUNABLES", tunables).output().unwrap();
+        assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+        let pictures = RECORDED.iter().chain(&["grace"]).map(|name| {
+            fs::read_to_string(folder.0.join(format!("results/replay-{name}.svg"))).unwrap()
+        });
+        (text(&output.stdout).to_owned(), pictures.collect::<Vec<_>>())
+    };
+    let (printed, pictures) = run("");
+    for tunables in ["", "glibc.malloc.tcache_count=0", "glibc.malloc.mmap_threshold=256"] {
+        let (again, drawn) = run(tunables);
+        assert!(again == printed, "{tunables}: {again}\nbut before:\n{printed}");
+        assert!(drawn == pictures, "{tunables}: a picture differs");
+    }
+}
+
+/// With grace periods of a length that kernels have ptfrag holds hardly more pages than powerpc, which
+/// never reuses a fragment, and with long ones not many more.
+#[test]
+fn peaks_with_grace_periods_that_take_time() {
+    let folder = Folder::new();
+    for name in RECORDED {
+        let document = folder.json(&recorded(name), &["--grace-us", "10000,30000,100000"]);
+        for grace in document["traces"][0]["grace_periods"].as_array().unwrap() {
+            let ([powerpc, ..], [ptfrag, ..]) =
+                (figures_in(grace, "powerpc"), figures_in(grace, "ptfrag"));
+            let us = grace["us"].as_u64().unwrap();
+            let most = if us <= 30_000 { 1.05 * powerpc + 1.0 } else { 1.1 * powerpc };
+            assert!(ptfrag <= most, "{name}, {us} us: {ptfrag} pages, and powerpc has {powerpc}");
+        }
+    }
+}
+
+#[test]
 fn levels_are_chosen() {
     let folder = Folder::new();
     let trace = folder.file("small.trace", SMALL);
     let document = folder.json(&trace, &["--levels", "pgd,pte"]);
     assert_eq!(figures(&document, "one page per table")[2], 6.0);
     let document = folder.json(&trace, &["--levels", "pud"]);
-    for policy in ["one page per table", "powerpc", "s390", "ptfrag", "ptfrag, per CPU"] {
+    for policy in POLICIES {
         assert_eq!(figures(&document, policy), [0.0; 6]);
     }
 }
@@ -211,6 +332,10 @@ fn traces_of_one_name() {
     assert_eq!(document["traces"][1]["name"], "small-2");
     assert!(folder.run(&trace, &more).status.success());
     assert!(folder.0.join("results/replay-small-2.svg").exists());
+
+    // The picture of all traces has a name as well.
+    let trace = folder.file("grace.trace", SMALL);
+    assert_eq!(folder.json(&trace, &[])["traces"][0]["name"], "grace-2");
 }
 
 #[test]
@@ -220,7 +345,7 @@ fn the_ends_of_time() {
     for (first, last) in [(0, end), (end, end), (0, 0)] {
         let trace = format!("{first} 0 0 A pte 1\n{first} 0 0 A pte 2\n{last} 0 0 F pte 1\n");
         let trace = folder.file("end.trace", trace);
-        for grace in ["0", "18446744073709551615"] {
+        for grace in ["0", "18446744073709551615", "0,18446744073709551615"] {
             let output = folder.run(&trace, &["--grace-us", grace]);
             assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
         }
@@ -253,13 +378,10 @@ fn traces_that_are_not_there() {
 #[test]
 fn figures_of_recorded_traces() {
     let folder = Folder::new();
-    let recorded = |name| {
-        let path = format!("{}/traces/{name}.trace.gz", env!("CARGO_MANIFEST_DIR"));
-        folder.json(Path::new(&path), &[])
-    };
+    let replayed = |name| folder.json(&recorded(name), &["--grace-us", "0"]);
     // The bound on the handles holds for every trace that ships.
-    for name in ["cargo", "ndarray", "postgres", "python", "shell"] {
-        let document = recorded(name);
+    for name in RECORDED {
+        let document = replayed(name);
         let [bare, .., calls, _] = figures(&document, "ptfrag");
         let [per_cpu, .., calls_per_cpu, _] = figures(&document, "ptfrag, per CPU");
         assert!(per_cpu <= bare * 1.05, "{name}: {per_cpu} pages, not {bare}");
@@ -269,23 +391,22 @@ fn figures_of_recorded_traces() {
         let [peak, _, taken, ..] = figures(document, policy);
         (peak, taken)
     };
-    let python = recorded("python");
+    let python = replayed("python");
     assert_eq!(peak_and_taken(&python, "powerpc"), (84.0, 1249.0));
     assert_eq!(peak_and_taken(&python, "ptfrag"), (62.0, 754.0));
-    let ndarray = recorded("ndarray");
+    let ndarray = replayed("ndarray");
     assert_eq!(peak_and_taken(&ndarray, "powerpc"), (17.0, 141.0));
     assert_eq!(peak_and_taken(&ndarray, "ptfrag"), (17.0, 112.0));
-    let shell = recorded("shell");
+    let shell = replayed("shell");
     assert_eq!(peak_and_taken(&shell, "powerpc"), peak_and_taken(&shell, "ptfrag"));
 }
 
 #[test]
 fn threads() {
     let folder = Folder::new();
-    let path = format!("{}/traces/ndarray.trace.gz", env!("CARGO_MANIFEST_DIR"));
     let small = folder.file("small.trace", SMALL);
     for (options, handles) in [(&["--threads"][..], true), (&["--threads", "--bare"], false)] {
-        let document = folder.json(Path::new(&path), options);
+        let document = folder.json(&recorded("ndarray"), options);
         let trace = &document["traces"][0];
         assert_eq!((&trace["name"], &trace["threads"]), (&"ndarray".into(), &2.into()));
         assert_eq!((&trace["handles"], &trace["pages_left"]), (&handles.into(), &0.into()));
@@ -348,12 +469,29 @@ fn bad_options() {
         &["--frag-size", "32768"],
         &["--levels", "p4d"],
         &["--grace-us", "-1"],
+        &["--grace-us", "5 ms"],
+        &["--grace-us", "5,,7"],
+        &["--grace-us", ""],
+        &["--grace-us", "5,7,5"],
         &["--threads", "--grace-us", "5"],
         &["--bare"],
     ] {
         let output = folder.run(&trace, options);
         assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)), "{options:?}");
         assert!(text(&output.stderr).starts_with("error: "), "{options:?}");
+    }
+}
+
+#[test]
+fn a_length_that_is_given_twice() {
+    let folder = Folder::new();
+    let trace = folder.file("small.trace", SMALL);
+    for options in [&["--grace-us", "1000,7,1000"][..], &["--grace-us", "7", "--grace-us", "7"]] {
+        let output = folder.run(&trace, options);
+        let twice = if options.len() == 2 { 1000 } else { 7 };
+        let said = text(&output.stderr);
+        assert!(said.starts_with(&format!("error: --grace-us {twice} is given twice\n")), "{said}");
+        assert_eq!((text(&output.stdout), output.status.code()), ("", Some(2)));
     }
 }
 

@@ -9,9 +9,13 @@
 mod args;
 #[path = "../examples/replay/cpu.rs"]
 mod cpu;
+#[path = "../examples/replay/figures.rs"]
+mod figures;
 #[path = "../examples/replay/geometry.rs"]
 mod geometry;
-#[path = "../examples/replay/plot.rs"]
+#[path = "../examples/replay/lengths.rs"]
+mod lengths;
+#[path = "../examples/replay/plot/mod.rs"]
 mod plot;
 #[path = "../examples/replay/policy/mod.rs"]
 mod policy;

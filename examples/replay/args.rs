@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 
 use crate::{geometry::Geometry, trace::Level};
+
+/// The lengths of grace periods that are replayed if none is given: no time at all, those of 10 to 30 ms
+/// that kernels have, and one on either side.
+const LENGTHS: [u64; 5] = [0, 1_000, 10_000, 30_000, 100_000];
 
 /// Replays recorded page-table traces under four ways of placing tables in pages, the last of them
 /// without and with a handle for each CPU.
@@ -29,15 +33,27 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', default_value = "pte")]
     pub(crate) levels: Vec<Level>,
 
-    /// The length of a grace period in trace time, the same for every policy
-    #[arg(long, value_name = "T", default_value_t = 0, conflicts_with = "threads")]
-    pub(crate) grace_us: u64,
+    /// Lengths of grace periods in microseconds of trace time, with commas or given more than once;
+    /// everything is replayed with each
+    ///
+    /// Grace periods are global and the same for every policy, and follow each other without a gap, as
+    /// real ones do: a head that is queued during one waits for its end and for the whole next one.
+    /// The large tables and the pictures over time are of the shortest.
+    #[arg(
+        long,
+        value_name = "T",
+        value_delimiter = ',',
+        default_values_t = LENGTHS,
+        conflicts_with = "threads"
+    )]
+    pub(crate) grace_us: Vec<u64>,
 
     /// Print one JSON document instead of tables
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Write no pictures; without it, `results/replay-<trace>.svg` is written, whatever the options
+    /// Write no pictures; without it, `results/replay-<trace>.svg` is written, and with more than one
+    /// length of grace periods `results/replay-grace.svg`
     #[arg(long)]
     pub(crate) no_plot: bool,
 
@@ -57,12 +73,18 @@ impl Args {
         let mut args = Self::parse();
         args.levels.sort();
         args.levels.dedup();
+        args.grace_us.sort_unstable();
+        if let Some([twice, ..]) = args.grace_us.windows(2).find(|pair| pair[0] == pair[1]) {
+            refuse(format!("--grace-us {twice} is given twice"));
+        }
         match Geometry::new(args.frags, args.frag_size) {
             Ok(geometry) => (args, geometry),
-            Err(what) => {
-                use clap::CommandFactory;
-                Self::command().error(clap::error::ErrorKind::ValueValidation, what).exit()
-            }
+            Err(what) => refuse(what),
         }
     }
+}
+
+/// Ends the program: the options make no sense together.
+fn refuse(what: String) -> ! {
+    Args::command().error(ErrorKind::ValueValidation, what).exit()
 }

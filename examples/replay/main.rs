@@ -6,11 +6,14 @@
 
 mod args;
 mod cpu;
+mod figures;
 mod geometry;
+mod lengths;
 mod plot;
 mod policy;
 mod report;
 mod run;
+mod single;
 mod threads;
 mod trace;
 
@@ -18,22 +21,17 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use args::Args;
+use figures::Document;
 use geometry::{Geometry, dispatch};
-use policy::{Plain, Powerpc, Ptfrag, S390};
-use report::{Document, TraceFigures};
-use run::{Outcome, Rules};
 use threads::run as run_threads;
 use trace::{Trace, TraceError};
-
-/// How many policies a trace is replayed under.
-const POLICIES: usize = 5;
 
 /// Why the program ends early.
 enum Failure {
@@ -72,7 +70,8 @@ fn replay(args: &Args, geometry: Geometry) -> Result<(), Failure> {
     if args.threads {
         threaded(args, geometry, &traces, &progress(events))
     } else {
-        single(args, geometry, &traces, &progress(POLICIES * events))
+        let runs = single::POLICIES * args.grace_us.len();
+        single::run(args, geometry, &traces, &progress(runs * events))
     }
 }
 
@@ -89,10 +88,12 @@ fn load(args: &Args) -> Result<Vec<Trace>, Failure> {
     let mut traces = Vec::with_capacity(paths.len());
     for path in &paths {
         let mut trace = trace::load(path).map_err(Failure::Trace)?;
-        // Files of one name in different folders stay apart, in the output and as pictures.
+        // Files of one name in different folders stay apart, in the output and as pictures, and so
+        // does a trace from the picture of all.
         let name = trace.name.clone();
         for n in 2.. {
-            if traces.iter().all(|other: &Trace| other.name != trace.name) {
+            let is_free = |other: &Trace| other.name != trace.name;
+            if trace.name != plot::grace::NAME && traces.iter().all(is_free) {
                 break;
             }
             trace.name = format!("{name}-{n}");
@@ -134,38 +135,6 @@ fn progress(events: usize) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Replays in trace time, on this thread, under every policy.
-fn single(
-    args: &Args,
-    geometry: Geometry,
-    traces: &[Trace],
-    bar: &ProgressBar,
-) -> Result<(), Failure> {
-    let mut figures = Vec::new();
-    for trace in traces {
-        bar.set_message(trace.name.clone());
-        let outcomes = policies(args, geometry, trace, bar).map_err(Failure::Run)?;
-        let picture = project().join("results").join(format!("replay-{}.svg", trace.name));
-        if !args.no_plot {
-            draw(&picture, args, trace, &outcomes)?;
-        }
-        if args.json {
-            figures.push(TraceFigures::new(trace, &outcomes));
-            continue;
-        }
-        let mut text = report::title(trace, &args.levels);
-        text += &report::table(geometry, &outcomes);
-        if !args.no_plot {
-            let here = std::env::current_dir().unwrap_or_default();
-            let shown = picture.strip_prefix(here).unwrap_or(&picture);
-            text += &format!("  Picture: {}\n", shown.display());
-        }
-        print(bar, &(text + "\n"))?;
-    }
-    bar.finish_and_clear();
-    if args.json { print_json(&figures) } else { Ok(()) }
-}
-
 /// Replays with threads, under this crate's policy alone.
 fn threaded(
     args: &Args,
@@ -185,47 +154,6 @@ fn threaded(
     }
     bar.finish_and_clear();
     if args.json { print_json(&figures) } else { Ok(()) }
-}
-
-fn policies(
-    args: &Args,
-    geometry: Geometry,
-    trace: &Trace,
-    bar: &ProgressBar,
-) -> Result<[Outcome; POLICIES], String> {
-    let Geometry { frags, size } = geometry;
-    let (mms, tables) = (trace.mms, trace.tables);
-    let rules = Rules { levels: &args.levels, grace: args.grace_us };
-    let [bare, per_cpu] = dispatch!(geometry, ptfrag(trace, rules, bar))?;
-    Ok([
-        run::run(trace, rules, Plain::new(geometry.page()), bar)?,
-        run::run(trace, rules, Powerpc::new(frags, size, mms, tables), bar)?,
-        run::run(trace, rules, S390::new(size, mms, tables), bar)?,
-        bare,
-        per_cpu,
-    ])
-}
-
-/// The runs of this crate's own policy: without and with handles.
-fn ptfrag<const FRAGS: usize, const SIZE: usize, const PAGE: usize>(
-    trace: &Trace,
-    rules: Rules<'_>,
-    bar: &ProgressBar,
-) -> Result<[Outcome; 2], String> {
-    let run = |policy: io::Result<Ptfrag<FRAGS, SIZE, PAGE>>| {
-        let failed = |e| format!("{}: no memory for pages: {e}", trace.name);
-        run::run(trace, rules, policy.map_err(failed)?, bar)
-    };
-    let (mms, tables) = (trace.mms, trace.tables);
-    Ok([run(Ptfrag::new(mms, tables))?, run(Ptfrag::per_cpu(mms, tables))?])
-}
-
-fn draw(picture: &Path, args: &Args, trace: &Trace, outcomes: &[Outcome]) -> Result<(), Failure> {
-    let failed = |what: String| Failure::Run(format!("{}: {what}", picture.display()));
-    if let Some(folder) = picture.parent() {
-        fs::create_dir_all(folder).map_err(|e| failed(e.to_string()))?;
-    }
-    plot::write(picture, trace, &args.levels, outcomes).map_err(|e| failed(e.to_string()))
 }
 
 /// Prints to standard output, past the bar.

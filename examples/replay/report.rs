@@ -1,59 +1,13 @@
-//! What is printed: a table per trace, or one JSON document for all.
+//! What is printed of a trace: what it is, and the large table of one length of grace periods.
 
 use std::fmt::Write;
 
-use serde::Serialize;
-
 use crate::{
     geometry::Geometry,
+    lengths,
     run::Outcome,
     trace::{Level, Op, Trace},
 };
-
-/// The JSON document.
-#[derive(Serialize)]
-pub(crate) struct Document<'a, T> {
-    pub(crate) traces: &'a [T],
-}
-
-/// A trace's part of it.
-#[derive(Serialize)]
-pub(crate) struct TraceFigures {
-    pub(crate) name: String,
-    /// Every event of the trace, the levels that were not replayed included.
-    pub(crate) events: usize,
-    pub(crate) policies: Vec<PolicyFigures>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct PolicyFigures {
-    pub(crate) name: &'static str,
-    pub(crate) pages_peak: u64,
-    pub(crate) pages_mean: f64,
-    pub(crate) pages_taken: u64,
-    pub(crate) lock_acquisitions: u64,
-    pub(crate) rcu_calls: u64,
-    pub(crate) reused: u64,
-}
-
-impl TraceFigures {
-    pub(crate) fn new(trace: &Trace, outcomes: &[Outcome]) -> Self {
-        let figures = |outcome: &Outcome| PolicyFigures {
-            name: outcome.name,
-            pages_peak: outcome.pages_peak,
-            pages_mean: outcome.pages_mean,
-            pages_taken: outcome.tally.taken,
-            lock_acquisitions: outcome.tally.lock_acquisitions,
-            rcu_calls: outcome.tally.rcu_calls,
-            reused: outcome.tally.reused,
-        };
-        Self {
-            name: trace.name.clone(),
-            events: trace.events.len(),
-            policies: outcomes.iter().map(figures).collect(),
-        }
-    }
-}
 
 /// Names the levels as the command line does.
 pub(crate) fn level_names(levels: &[Level]) -> String {
@@ -81,8 +35,8 @@ pub(crate) fn title(trace: &Trace, levels: &[Level]) -> String {
     )
 }
 
-/// The table of a trace's figures.
-pub(crate) fn table(geometry: Geometry, outcomes: &[Outcome]) -> String {
+/// The table of a trace's figures, with grace periods of that length in microseconds.
+pub(crate) fn table(geometry: Geometry, grace: u64, outcomes: &[Outcome]) -> String {
     let Geometry { frags, size } = geometry;
     let mut text = String::new();
     let mut row = |cells: [&str; 9]| {
@@ -119,11 +73,15 @@ pub(crate) fn table(geometry: Geometry, outcomes: &[Outcome]) -> String {
             &outcome.tally.reused.to_string(),
         ]);
     }
-    let note = match frags {
-        2 => format!("  Tables of {size} bytes, 2 to a page.\n"),
-        _ => format!(
-            "  Tables of {size} bytes, {frags} to a page; s390's pages are smaller, it always has 2.\n"
-        ),
+    let smaller = if frags == 2 { "" } else { "; s390's pages are smaller, it always has 2" };
+    let took = match grace {
+        0 => "no time".to_owned(),
+        us => lengths::name(us),
     };
-    text + &note
+    writeln!(
+        text,
+        "  Tables of {size} bytes, {frags} to a page{smaller}. Grace periods take {took}."
+    )
+    .expect("a string takes everything");
+    text
 }

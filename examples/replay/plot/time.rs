@@ -1,9 +1,10 @@
-//! The picture: pages held over time, a line per policy.
+//! A trace's picture: pages held over time, a line per policy.
 
 use std::{error::Error, path::Path};
 
 use plotters::prelude::*;
 
+use super::STYLES;
 use crate::{
     report::level_names,
     run::Outcome,
@@ -12,16 +13,6 @@ use crate::{
 
 /// The time axis is cut into this many pieces, of which at most four points each are drawn.
 const PIECES: u64 = 450;
-
-/// How the policies' lines are drawn, one over the other: powerpc's is the broadest, and ptfrag's
-/// with handles the thinnest, because these three often run on top of each other.
-const STYLES: [(RGBColor, u32); 5] = [
-    (RGBColor(140, 140, 140), 2),
-    (RGBColor(245, 170, 100), 8),
-    (RGBColor(0, 114, 178), 2),
-    (RGBColor(70, 180, 110), 4),
-    (RGBColor(110, 0, 90), 1),
-];
 
 /// Writes the picture of one trace.
 pub(crate) fn write(

@@ -95,10 +95,10 @@
 //!     has the limits.
 //! 14. *Listed means usable*: no page stands on the list from which nothing can be taken.
 //! 15. *A callback never waits.* It tries the lock. If somebody holds it, the page is marked (HOOKED: the
-//!     hook has run for all of P; nothing joins any more, and who read the word
-//!    before finds it changed) and put on a stack of its mm, and one RCU head of the mm comes again for all that are there. So a holder that has stopped
-//!     costs a callback in each grace period, however many pages wait for it; and `reclaim` is not run
-//!     twice.
+//!     hook has run for all of P, and nothing joins any more; who read the word before finds it changed) and
+//!     put on a stack of its mm, and one RCU head of the mm comes again for all that are there. So a holder
+//!     that has stopped costs a callback in each grace period, however many pages wait for it; and `reclaim`
+//!     is not run twice.
 //! 16. *A queued head can be run by any thread*, for everybody's fragments on its page wait for it.
 //! 17. *Whoever queues a head has acquired the page's word*: the call comes after all that others
 //!     did to make it necessary, be it unpublishing what they retired into X, or reading this very head

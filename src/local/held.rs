@@ -2,16 +2,8 @@
 
 use core::mem::ManuallyDrop;
 
-use super::{
-    Local,
-    part::{OVER, SENT},
-};
-use crate::{
-    embed::Embed,
-    frag::Frag,
-    mm::misuse::held,
-    sync::{MODEL, Ordering},
-};
+use super::Local;
+use crate::{embed::Embed, frag::Frag, mm::misuse::held};
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// In builds with debug assertions, panics over a fragment that the handle holds already, whose second
@@ -19,8 +11,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     #[inline]
     pub(super) fn refuse_held(&self, frag: Frag<FRAGS, SIZE, E>) -> Frag<FRAGS, SIZE, E> {
         let frag = ManuallyDrop::new(frag);
-        // In a model the look at the state would be one more step to be tried in every order.
-        if cfg!(debug_assertions) && !MODEL && self.holds(&frag) {
+        if cfg!(debug_assertions) && self.holds(&frag) {
             let pieces = frag.pieces();
             held::<FRAGS>(pieces.addr, pieces.mask);
         }
@@ -34,9 +25,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             return true;
         }
         // Once the handle was flushed, what was sent is the callback's, and may be anybody's by now.
-        let state = self.part().state.load(Ordering::Acquire);
-        let ours = self.in_flight() && matches!(state, SENT | OVER);
-        let (from, to) = if ours { (self.sent, self.sent) } else { (self.ready, self.sent) };
+        let (from, to) = if self.left { (self.ready, self.sent) } else { (self.sent, self.sent) };
         let mut at = self.first;
         while at != self.end {
             if at == from {

@@ -112,13 +112,18 @@ struct Claim {
 /// - `ready..sent`: those of the call in flight; if there is none, nothing;
 /// - `sent..end`: those that were retired since.
 ///
-/// Together they are at most `HOLDS`, and `due` comes no later than that.
+/// `first` comes down to `low` at most, and `end` up to `due`, and these are at most `HOLDS` apart: so neither
+/// what is retired nor what is given back has to look at the other's end.
 pub struct Local<const FRAGS: usize, const SIZE: usize, E: Embed> {
     first: u32,
     ready: u32,
     end: u32,
     /// When `end` gets there the ring is looked after.
     due: u32,
+    /// When `first` gets there nothing more is put in front before room was made.
+    low: u32,
+    /// Whether what was sent is the callback's to give back, since the handle was flushed.
+    left: bool,
     part: NonNull<LocalPart<FRAGS, SIZE, E>>,
     head: NonNull<MmHead<FRAGS, SIZE, E>>,
     claim: Claim,
@@ -163,6 +168,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             ready: 0,
             end: 0,
             due: BATCH.0,
+            low: BATCH.0.wrapping_sub(Self::HOLDS as u32),
+            left: false,
             part,
             head,
             claim,
@@ -294,6 +301,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             // Relaxed: the call has ordered all that the callback needs. If it was faster there is
             // something to look at.
             let left = state.compare_exchange(SENT, LEFT, Ordering::Relaxed, Ordering::Relaxed);
+            self.left |= left.is_ok();
             if left.is_err() {
                 self.look();
             }

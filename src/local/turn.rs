@@ -38,13 +38,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     }
 
     /// Sets when to look after the ring again: when a call may be back, or is worth while, and before
-    /// the ring is full. Says whether it is not.
+    /// the ring is full. Says whether it is not. The rest of the room is for what is given back; but nothing
+    /// is put in front of what a flushed handle has sent.
     pub(super) fn schedule(&mut self) -> bool {
         let gathered = self.end.wrapping_sub(self.sent);
         let soon =
             if self.in_flight() { LOOK } else { self.batch().saturating_sub(gathered).max(1) };
         let room = Self::HOLDS as u32 - self.end.wrapping_sub(self.first);
         self.due = self.end.wrapping_add(soon.min(room));
+        self.low = if self.left { self.first } else { self.due.wrapping_sub(Self::HOLDS as u32) };
         room != 0
     }
 
@@ -79,6 +81,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             // The callback gave them back, and the handle, which was flushed, had no others ready.
             IDLE => {
                 self.ready = self.sent;
+                self.left = false;
                 self.skip_ready();
             }
             _ => {}

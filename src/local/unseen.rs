@@ -2,11 +2,8 @@
 
 use core::mem::ManuallyDrop;
 
-use super::{
-    Local,
-    part::{OVER, SENT},
-};
-use crate::{embed::Embed, frag::Frag, mm::batch::Batch, sync::Ordering};
+use super::Local;
+use crate::{embed::Embed, frag::Frag, mm::batch::Batch};
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Gives back a fragment that no reader has seen, to be the next that this handle hands out: a few loads
@@ -18,30 +15,22 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     #[inline]
     pub fn give_back(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         let frag = self.refuse_held(frag);
-        // While a call is in flight, what is in front of it must be a fragment of the handle's: see below.
-        let bare = self.first == self.ready && self.in_flight();
-        if !frag.is_of(self.head) || bare || self.is_full() {
+        if self.first == self.low || !frag.is_of(self.head) {
             return self.give_back_slowly(frag);
         }
-        self.put_in_front(frag);
+        // SAFETY: `first` is not `low`.
+        unsafe { self.put_in_front(frag) };
     }
 
+    /// # Safety
+    /// There is room in front.
     #[inline]
-    fn is_full(&self) -> bool {
-        self.end.wrapping_sub(self.first) == Self::HOLDS as u32
-    }
-
-    /// The ring is not full.
-    #[inline]
-    fn put_in_front(&mut self, frag: Frag<FRAGS, SIZE, E>) {
+    unsafe fn put_in_front(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         let frag = ManuallyDrop::new(frag);
         frag.call_hook();
         self.first = self.first.wrapping_sub(1);
         // SAFETY: the ring is not full, so the place in front is the handle's, and empty.
         unsafe { self.part().ring.put(self.first, frag) };
-        if self.due.wrapping_sub(self.first) > Self::HOLDS as u32 {
-            self.due = self.due.wrapping_sub(1);
-        }
     }
 
     #[cold]
@@ -51,21 +40,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             return drop(frag);
         }
         self.look();
-        // What a flushed handle has sent goes to its pages, and the places are skipped with all that is in
-        // front of them; so nothing is put there. One look decides, since the callback can end that state
-        // at any moment; what waits for the handle stays its own.
-        let waits = |state| matches!(state, SENT | OVER);
-        if self.in_flight() && !waits(self.part().state.load(Ordering::Relaxed)) {
-            return drop(frag);
-        }
-        if self.is_full() {
+        self.schedule();
+        if self.first == self.low {
             let half = self.ready.wrapping_sub(self.first).div_ceil(2);
+            // What a flushed handle has sent goes to its pages, and the places are skipped with all that is
+            // in front of them; so nothing is put there, and nothing is ready.
             if half == 0 {
                 return drop(frag);
             }
             self.give_back_ready(half);
         }
-        self.put_in_front(frag);
+        // SAFETY: there was room, or there is now.
+        unsafe { self.put_in_front(frag) };
     }
 
     /// Gives back so many of those that are ready. A place counts as empty before its fragment is touched,

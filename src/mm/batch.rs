@@ -25,14 +25,13 @@ pub(crate) type Gathered = [Option<Pieces>; PAGES];
 /// leaves none of the others behind.
 pub(crate) struct Batch<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed> {
     gathered: Gathered,
-    len: usize,
     mm: PhantomData<fn(E) -> E>,
 }
 
 impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed>
     Batch<RETIRE, FRAGS, SIZE, E>
 {
-    const EMPTY: Self = Self { gathered: [None; PAGES], len: 0, mm: PhantomData };
+    const EMPTY: Self = Self { gathered: [None; PAGES], mm: PhantomData };
 
     /// Frees all of them.
     ///
@@ -45,19 +44,25 @@ impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed>
     }
 
     fn add(&mut self, piece: Pieces) {
-        let last = self.gathered[..self.len].last_mut().and_then(Option::as_mut);
-        // Two tokens of one fragment must not pass for one.
-        let other = |last: &&mut Pieces| (last.mask & piece.mask).is_empty();
-        if let Some(last) = last.filter(|last| last.page == piece.page).filter(other) {
-            last.mask = last.mask | piece.mask;
-            return;
+        // A page's own place, or the next one that is empty: neighbouring pages do not ask for the same.
+        let home = piece.addr.addr().get() / (FRAGS * SIZE);
+        for place in (home..home + PAGES).map(|at| at % PAGES) {
+            match &mut self.gathered[place] {
+                // Two tokens of one fragment must not pass for one.
+                Some(there) if there.page == piece.page && (there.mask & piece.mask).is_empty() => {
+                    there.mask = there.mask | piece.mask;
+                    return;
+                }
+                Some(_) => {}
+                empty => {
+                    *empty = Some(piece);
+                    return;
+                }
+            }
         }
-        let full = (self.len == PAGES).then(|| mem::replace(self, Self::EMPTY));
-        self.gathered[self.len] = Some(piece);
-        self.len += 1;
-        if let Some(full) = full {
-            full.finish();
-        }
+        let full = mem::replace(self, Self::EMPTY);
+        self.gathered[home % PAGES] = Some(piece);
+        full.finish();
     }
 
     /// Frees what was gathered. Should that panic, the drop goes on with what is left.

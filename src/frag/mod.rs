@@ -180,6 +180,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
         ptr::addr_eq(unsafe { desc.mm() }, head.as_ptr())
     }
 
+    /// Lets the token go: its page and its address.
+    #[inline]
+    pub(crate) fn into_parts(self) -> (NonNull<PageDesc>, NonNull<u8>) {
+        let frag = ManuallyDrop::new(self);
+        (frag.page, frag.addr)
+    }
+
     /// Lets the token go.
     pub(crate) fn into_pieces(self) -> Pieces {
         ManuallyDrop::new(self).pieces()

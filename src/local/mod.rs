@@ -10,6 +10,7 @@
 mod held;
 mod open;
 mod part;
+mod pass;
 mod pointer;
 mod refill;
 mod ring;

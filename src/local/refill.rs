@@ -27,6 +27,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             self.send();
             self.schedule();
         }
+        if self.take_passed() {
+            return Ok(true);
+        }
         let claimed = if self.handed_out() < COLD * FRAGS as u32 {
             // SAFETY: the part has a pin.
             unsafe { MmHead::take(self.head) }.map(|(page, index)| (page, Mask::single(index)))
@@ -61,6 +64,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             // SAFETY: claimed, and nobody has got them since.
             unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
         }
+        Self::give_back_chain(self.head().take_passed());
         self.schedule();
     }
 }

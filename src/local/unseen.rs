@@ -48,7 +48,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             if half == 0 {
                 return drop(frag);
             }
-            self.give_back_ready(half);
+            self.let_go(half);
         }
         // SAFETY: there was room, or there is now.
         unsafe { self.put_in_front(frag) };

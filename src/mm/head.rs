@@ -18,6 +18,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     list::{BadLink, PartialList},
+    passed::Passed,
     waiting::Waiting,
 };
 use crate::{
@@ -53,6 +54,8 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     pub(crate) hooks: E::Hooks,
     /// Pages that wait for the lock.
     pub(super) waiting: Waiting,
+    /// What one handle has passed on for another.
+    pub(super) passed: Passed,
     /// So many empty pages are kept. Written while nobody else has a pin.
     pub(super) keep: UnsafeCell<u32>,
     dispose: unsafe fn(NonNull<Self>),
@@ -129,6 +132,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             source,
             hooks,
             waiting: Waiting::new(),
+            passed: Passed::new(),
             keep: UnsafeCell::new(0),
             dispose,
         }

@@ -240,11 +240,11 @@ unsafe fn host_of<const N: usize, S: PageSource>(
 /// Reads a node.
 ///
 /// # Safety
-/// `host` is the host of a listed page, and the caller holds the lock.
-unsafe fn read(host: NonNull<u8>) -> Node {
+/// `host` is the host of a listed page, and the caller holds the lock; or the fragment is the caller's.
+pub(super) unsafe fn read(host: NonNull<u8>) -> Node {
     // SAFETY: a fragment has room for a node and its alignment.
     let node = unsafe { host.cast::<UnsafeCell<Node>>().as_ref() };
-    // SAFETY: under the lock nobody else writes it.
+    // SAFETY: nobody else writes it.
     node.with(|node| unsafe { *node })
 }
 
@@ -252,10 +252,10 @@ unsafe fn read(host: NonNull<u8>) -> Node {
 ///
 /// # Safety
 /// As for [`read`]; or the host was listed in this lock hold.
-unsafe fn write(host: NonNull<u8>, value: Node) {
+pub(super) unsafe fn write(host: NonNull<u8>, value: Node) {
     // SAFETY: a fragment has room for a node and its alignment.
     let node = unsafe { host.cast::<UnsafeCell<Node>>().as_ref() };
-    // SAFETY: under the lock nobody else reads or writes it.
+    // SAFETY: nobody else reads or writes it.
     node.with_mut(|node| unsafe { *node = value });
 }
 

@@ -18,6 +18,7 @@ mod home;
 mod list;
 pub(crate) mod locate;
 pub(crate) mod misuse;
+pub(crate) mod passed;
 mod places;
 mod show;
 mod shrink;

@@ -1,0 +1,63 @@
+//! What a handle has too much of, another handle of the mm may take as it is.
+
+use core::mem::ManuallyDrop;
+
+use super::Local;
+use crate::{
+    embed::Embed,
+    frag::Frag,
+    mm::{batch::Batch, passed::Chain},
+};
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
+    /// Lets go of so many of those that are ready: another handle may have them, or they go to their pages
+    /// if one has not taken the last ones yet.
+    pub(super) fn let_go(&mut self, count: u32) {
+        // SAFETY: the part has a pin.
+        let head = unsafe { self.head.as_ref() };
+        if head.has_passed() {
+            return self.give_back_ready(count);
+        }
+        let mut chain = head.chain();
+        for _ in 0..count {
+            // SAFETY: a ready place holds a fragment of the handle's.
+            let frag = unsafe { self.part().ring.take(self.first) };
+            self.first = self.first.wrapping_add(1);
+            self.claimed = self.claimed.wrapping_sub(1);
+            chain.push(frag);
+        }
+        if !chain.pass() {
+            Self::give_back_chain(chain);
+        }
+    }
+
+    /// Takes what another handle has passed on, as far as there is room, and says whether something is ready
+    /// now. Nothing is.
+    pub(super) fn take_passed(&mut self) -> bool {
+        // SAFETY: the part has a pin.
+        let head = unsafe { self.head.as_ref() };
+        if !head.has_passed() {
+            return false;
+        }
+        self.schedule();
+        if self.first == self.low {
+            return false;
+        }
+        let mut chain = head.take_passed();
+        while self.first != self.low {
+            let Some(frag) = chain.next() else { return self.first != self.ready };
+            self.first = self.first.wrapping_sub(1);
+            self.claimed = self.claimed.wrapping_add(1);
+            // SAFETY: `first` was not `low`, so the place is the handle's, and empty.
+            unsafe { self.part().ring.put(self.first, ManuallyDrop::new(frag)) };
+        }
+        Self::give_back_chain(chain);
+        true
+    }
+
+    /// Gives what was passed on and not taken back to its pages.
+    pub(super) fn give_back_chain(chain: Chain<'_, FRAGS, SIZE, E>) {
+        // SAFETY: the tokens own the fragments, and are consumed.
+        unsafe { Batch::<false, FRAGS, SIZE, E>::free(chain.map(Frag::into_pieces)) };
+    }
+}

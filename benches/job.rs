@@ -15,6 +15,7 @@ use crate::{
         pair::Pair,
         parts::{Repeat, repeat},
         stalled::{Course, Stalled},
+        unseen::{Unseen, unseen},
     },
 };
 
@@ -36,6 +37,8 @@ pub enum Work {
     Counts(Pair),
     /// A part of a pair.
     Part(Repeat),
+    /// Given back without a reader.
+    Unseen(Unseen),
     /// Whether all this can be done here.
     Able,
 }
@@ -43,7 +46,8 @@ pub enum Work {
 /// Work, and for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Job {
-    /// Who does it; only ptfrag is counted, and parts are always its.
+    /// Who does it; only ptfrag is counted, parts are always its, and what is given
+    /// back says itself.
     pub who: Who,
     /// On which blocks.
     pub geometry: Geometry,
@@ -55,7 +59,7 @@ pub struct Job {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// For pairs, crossings and parts.
+    /// For pairs, crossings, parts and what is given back.
     Timing(Timing),
     /// For single operations.
     Latencies(Latencies),
@@ -82,6 +86,7 @@ impl Job {
             Work::Stalled(stalled) => Answer::Course(counted(who, geometry, stalled)),
             Work::Counts(pair) => Answer::Counts(counts(who, pair, geometry)),
             Work::Part(part) => Answer::Timing(repeat(part)),
+            Work::Unseen(work) => Answer::Timing(unseen(work)),
             Work::Able => Answer::Able(who.can(geometry)),
         }
     }

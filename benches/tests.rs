@@ -20,6 +20,7 @@ use crate::{
         pair::Pair,
         parts::{Part, Repeat, repeat},
         stalled::Stalled,
+        unseen::{By, Unseen, unseen},
     },
 };
 
@@ -195,6 +196,16 @@ fn everybody_does_the_work() {
         let latencies = dispatch::<_, false>(who, geometry, Latency(pair));
         assert_eq!(latencies.allocate.len(), FRACTIONS.len());
         assert!(latencies.retire.is_sorted_by_key(|&(_, nanos)| nanos));
+    }
+}
+
+#[test]
+fn everything_unseen_goes_home() {
+    for &by in By::value_variants() {
+        for crossing in [false, true] {
+            let timing = unseen(Unseen { by, crossing, pairs: 5000 });
+            assert!(timing.run <= timing.total);
+        }
     }
 }
 

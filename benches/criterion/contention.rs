@@ -8,6 +8,7 @@ use criterion::Criterion;
 use ptfrag_benches::{
     allocator::Sharing::{OneMm, TwoMms},
     who::{Geometry, Who},
+    work::unseen::By,
 };
 
 fn main() {
@@ -17,6 +18,8 @@ fn main() {
 }
 
 fn contention(criterion: &mut Criterion) {
+    shared::given_back(criterion, By::Handle, "ptfrag-local");
+    shared::given_back(criterion, By::OtherHandle, "ptfrag-local-other");
     for threads in [(1, OneMm), (2, OneMm), (2, TwoMms), (8, OneMm)] {
         for geometry in Geometry::ALL {
             for who in [Who::PtfragLocal, Who::PtfragLocalSection, Who::PtfragBare] {

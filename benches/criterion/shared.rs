@@ -1,4 +1,4 @@
-//! One criterion benchmark of the pair workload.
+//! One criterion benchmark of the pair workload, or of what is given back.
 
 use std::time::Duration;
 
@@ -6,7 +6,11 @@ use criterion::Criterion;
 use ptfrag_benches::{
     allocator::Sharing,
     who::{Geometry, Who, dispatch},
-    work::{Order, pair::Pair},
+    work::{
+        Order,
+        pair::Pair,
+        unseen::{By, Unseen, unseen},
+    },
 };
 
 /// Short samples: there are many benchmarks, and each sample drains what it retired.
@@ -38,6 +42,15 @@ pub(crate) fn pairs(
                 let pair = Pair { order, live, threads, sharing, pairs };
                 dispatch::<Pair, false>(who, geometry, pair).total
             });
+        });
+    }
+}
+
+/// `unseen/<who>/<here|crossing>`: one iteration is a block of 256 bytes that is given back.
+pub(crate) fn given_back(criterion: &mut Criterion, by: By, who: &str) {
+    for (crossing, name) in [(false, "here"), (true, "crossing")] {
+        criterion.bench_function(&format!("unseen/{who}/{name}"), |bencher| {
+            bencher.iter_custom(|pairs| unseen(Unseen { by, crossing, pairs }).total);
         });
     }
 }

@@ -17,6 +17,7 @@ mod seize;
 mod sheaves;
 mod slabs;
 mod uma_smr;
+pub mod unseen;
 
 use std::fmt;
 

@@ -7,6 +7,7 @@ pub mod latency;
 pub mod pair;
 pub mod parts;
 pub mod stalled;
+pub mod unseen;
 
 use std::{
     fmt, hint,

@@ -8,6 +8,7 @@ use crate::{
     matrix::Samples,
     profile::{Counted, PartSamples},
     series::Series,
+    unseen::GivenBack,
 };
 
 /// All figures of a run.
@@ -19,6 +20,7 @@ pub(crate) struct Everything {
     pub(crate) sharing: Vec<Samples>,
     pub(crate) parts: Vec<PartSamples>,
     pub(crate) counts: Vec<Counted>,
+    pub(crate) unseen: Vec<GivenBack>,
     pub(crate) cross: Vec<Series<f64>>,
     pub(crate) bursts: Vec<Series<Returned>>,
     pub(crate) latencies: Vec<Series<Latencies>>,

@@ -16,6 +16,7 @@ mod runner;
 mod series;
 mod stats;
 mod tables;
+mod unseen;
 
 use std::{error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -86,6 +87,7 @@ fn run(quick: bool) -> Result<(), Box<dyn Error>> {
         sharing: matrix::sharing(&mut runner, effort),
         parts: profile::parts(&mut runner, effort),
         counts: profile::counts(&mut runner, effort),
+        unseen: unseen::unseen(&mut runner, effort),
         cross: series::cross(&mut runner, effort),
         bursts: series::bursts(&mut runner, effort),
         latencies: series::latencies(&mut runner, effort),

@@ -15,13 +15,15 @@ use crate::{
     series::STALL_RATE,
     stats::{Summary, summary},
     tables::{self, at, by_geometry, digits, quantile, spread, table},
+    unseen::given_back,
 };
 
 /// The pages, by name.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 10] = [
     ("README", include_str!("pages/README.md")),
     ("method", include_str!("pages/method.md")),
     ("pairs", include_str!("pages/pairs.md")),
+    ("unseen", include_str!("pages/unseen.md")),
     ("crossing", include_str!("pages/crossing.md")),
     ("bursts", include_str!("pages/bursts.md")),
     ("stalled-reader", include_str!("pages/stalled-reader.md")),
@@ -42,6 +44,7 @@ impl Everything {
     /// Writes tables, plots and raw figures into a directory.
     pub(crate) fn write(&self, out: &Path) -> Result<(), Box<dyn Error>> {
         self.raw(out, "pairs", &self.pairs)?;
+        self.raw(out, "unseen", &self.unseen)?;
         self.raw(out, "crossing", &self.cross)?;
         self.raw(out, "bursts", &self.bursts)?;
         self.raw(out, "latencies", &self.latencies)?;
@@ -77,6 +80,7 @@ impl Everything {
             ("standing", ours.table),
             ("standing-in-sections", section.table),
             ("pairs", tables::pairs(&self.pairs)),
+            ("unseen", given_back(&self.unseen)),
             ("crossing", by_geometry("ns per block", &self.cross, |&ns| ns)),
             ("bursts", self.bursts()),
             ("stalled", self.stalled()),

@@ -120,6 +120,10 @@
 //!     fresh page for a handle lists nothing, so others may have waited in vain.
 //! 21. *A walk along the list that lets the lock go in between stands at a page of the list*: who takes
 //!     that page off moves the walk on. So it never looks at what has become another mm's.
+//! 22. *What one handle passes on to another is one chain, taken whole.* It is put where there is none, and
+//!     its links are believed only if the second word of each fragment, where the link is mixed with the
+//!     page, confirms them. Each handle takes what is there when it lets go of what it holds, and passes nothing
+//!     on before its next use, so the last to go leaves nothing.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -139,6 +143,7 @@
 //! | a page's owner before another mm's overwritten link is followed there | Release of the change that listed it; Acquire of the check's load of the word |
 //! | what the mm's handles did before it is set what it keeps | Release and Acquire of the pin count |
 //! | readers and hook of what a handle retired, before its reuse | Release of the callback's exchange of the part's state; Acquire of the handle's load |
+//! | a fragment's last use, or its hook, before it is passed on, before its reuse by another handle | Release of the exchange that offers the chain; Acquire of the swap that takes it |
 //! | all that a handle did before its callback ends the part | Release of the drop's exchange of the state; Acquire of the callback's |
 //! | all use of an mm's head before its end | Release and Acquire of the pin count |
 //!
@@ -151,8 +156,8 @@
 //!   free again, and when it leaves it because all is. A callback only tries, and if somebody has
 //!   the lock its page is seen to after another grace period; what waits in X on the page waits along.
 //!   In a batch ([`Frag::give_back_all`]) 16 pages share one hold of the lock.
-//! - *a handle*: to claim a page, and where it lets go of what it holds, as above; never in its
-//!   retire, which at most tries the lock.
+//! - *a handle*: to claim a page, and where it lets go of what it holds, as above, unless another handle
+//!   can have it; never in its retire, which at most tries the lock.
 //! - *close*: for every page. *shrink*: for every 16 pages that go, or 64 that it looks at.
 //!
 //! Retiring, reading and publishing never wait for it. So a thread that stops for ever while it holds an
@@ -182,7 +187,9 @@
 //!   assertions look through the handle first at each retirement and give-back through it, and panic over
 //!   what it holds already. In others a second [`Local::retire_raw`](crate::Local::retire_raw) of such a fragment is not
 //!   noticed, and the handle hands the fragment out twice; it is a panic only when both have gone to the
-//!   page's word without a user in between, as in a flush.
+//!   page's word without a user in between, as in a flush, or both are passed on to another handle. What was
+//!   passed on no handle holds, and is found no more than what another holds; a link that somebody has
+//!   overwritten there is a panic of who takes the chain, and what is behind it is lost.
 //! - *In a callback*: a callback cannot unwind, so what is found there (an overwritten list node, or a
 //!   double free that a handle left behind) ends the process.
 //! - A stale free of a fragment that was handed out again frees it under its new owner's hands.

@@ -253,6 +253,28 @@ fn a_list_node_that_leads_to_another_mm() {
     bench.expect_home();
 }
 
+/// A write after free into a fragment that one handle passes on to another.
+#[test]
+fn an_overwritten_link_of_what_was_passed_on() {
+    const HOLDS: usize = ptfrag::Local::<4, 1024, common::ByHand<4096>>::HOLDS;
+    for garbage in [[0; 2], [usize::MAX / 3; 2]] {
+        let bench = Four::new(2 * HOLDS);
+        let [mut first, mut second] = [(), ()].map(|()| bench.mm().local());
+        let frags: Vec<_> = (0..HOLDS + 4).map(|_| first.alloc().unwrap()).collect();
+        let addrs: Vec<_> = frags.iter().map(|frag| frag.as_ptr()).collect();
+        let next = first.alloc().unwrap();
+        frags.into_iter().for_each(|frag| second.give_back(frag));
+        // The chain is half of what fitted in; the one that was given back first is not in it.
+        for addr in addrs {
+            // SAFETY: not kept, which is the point; the memory is there.
+            unsafe { addr.cast::<[usize; 2]>().write(garbage) };
+        }
+        let text = panic_of(|| (0..4).for_each(|_| drop(first.alloc().unwrap().into_raw())));
+        assert!(text.starts_with("ptfrag: list corruption: page"), "{text}");
+        drop(next);
+    }
+}
+
 /// What a handle holds is used as far as the word goes; builds with debug assertions look into the handle.
 #[cfg(debug_assertions)]
 #[test]

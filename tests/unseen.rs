@@ -127,3 +127,48 @@ fn a_full_handle_that_waits() {
     drop(local);
     bench.expect_home();
 }
+
+/// What one handle has too much of another one gets, the words of the pages untouched, and in the fragments
+/// nothing is left of the links.
+#[test]
+fn passed_on_to_another_handle() {
+    const HOLDS: usize = Local::<16, 256, common::ByHand<4096>>::HOLDS;
+    let bench = Sixteen::new(200);
+    let [mut first, mut second] = [(), ()].map(|()| bench.mm().local());
+    let mut frags: Vec<_> = (0..2 * HOLDS).map(|_| first.alloc().unwrap()).collect();
+    let (pages, known) = (bench.mm().pages(), frags.iter().map(|frag| frag.as_ptr()));
+    let known: HashSet<_> = known.collect();
+    frags.iter_mut().for_each(|frag| frag.fill(7));
+    frags.drain(..HOLDS).for_each(|frag| second.give_back(frag));
+    // A few places are kept for what is retired, so it is less than half of `HOLDS`.
+    let again: Vec<_> = (0..HOLDS / 2 - 16).map(|_| first.alloc().unwrap()).collect();
+    assert!(again.iter().all(|frag| known.contains(&frag.as_ptr())));
+    assert!(again.iter().all(|frag| frag[..16] == [0; 16] && frag[16..] == [7; 240]));
+    assert_eq!(bench.mm().pages(), pages);
+    // What nobody takes goes to its pages with the last handle, and also with one that is flushed.
+    again.into_iter().chain(frags).for_each(|frag| second.give_back(frag));
+    second.flush();
+    drop((first, second));
+    bench.expect_home();
+}
+
+/// A handle with little room takes what was passed on as far as it goes, and one with none leaves it.
+#[test]
+fn passed_on_to_a_handle_that_is_nearly_full() {
+    const HOLDS: usize = Local::<16, 256, common::ByHand<4096>>::HOLDS;
+    for waits in [HOLDS, HOLDS - 1, HOLDS - 100, HOLDS / 2] {
+        let bench = Sixteen::new(300);
+        let [mut first, mut second] = [(), ()].map(|()| bench.mm().local());
+        let mut frags: Vec<_> = (0..3 * HOLDS).map(|_| first.alloc().unwrap()).collect();
+        frags.drain(..waits).for_each(|frag| first.retire(frag));
+        frags.drain(..2 * HOLDS).for_each(|frag| second.give_back(frag));
+        let again: HashSet<_> = (0..HOLDS).map(|_| first.alloc().unwrap().into_raw()).collect();
+        assert_eq!(again.len(), HOLDS);
+        for frag in again {
+            // SAFETY: let go above.
+            first.give_back(unsafe { bench.mm().from_raw(frag) });
+        }
+        drop((frags, first, second));
+        bench.expect_home();
+    }
+}

@@ -129,15 +129,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
         drop(self);
     }
 
-    /// Retires many. Neighbours in the iteration that lie on the same page share one
-    /// compare-and-swap.
+    /// Retires many. Those that lie on the same page share one compare-and-swap, unless more than 16 pages
+    /// come between them.
     pub fn retire_all(frags: impl IntoIterator<Item = Self>) {
         // SAFETY: the tokens own the fragments, and are consumed.
         unsafe { Batch::<true, FRAGS, SIZE, E>::free(frags.into_iter().map(Self::into_pieces)) };
     }
 
-    /// Gives back many. Neighbours in the iteration that lie on the same page share one
-    /// compare-and-swap, and where pages go on their mm's list or leave it, 16 share one hold of the
+    /// Gives back many. Those that lie on the same page share one compare-and-swap, unless more than 16
+    /// pages come between them, and where pages go on their mm's list or leave it, 16 share one hold of the
     /// lock.
     pub fn give_back_all(frags: impl IntoIterator<Item = Self>) {
         let pieces = frags.into_iter().map(|frag| {

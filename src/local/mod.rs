@@ -66,10 +66,14 @@ struct Claim {
 ///   retires far beyond what it lately handed out is retired without the handle, and what does not
 ///   fit as well.
 ///
+/// Besides, the handles of an mm have in common at most half of `HOLDS`, which one had too much of and the
+/// next that has nothing takes: so threads that allocate what others give back leave the pages alone, too.
+/// These go to their pages when any of the handles is flushed or dropped.
+///
 /// Nobody else can get these, and their pages do not go home: a handle of which nothing is heard
 /// keeps up to `HOLDS` pages in use, and one that its claim lies on. So one that is going to be idle
 /// had better be [flushed](Self::flush) by whoever has it, and a source has room for that many pages for
-/// each handle, beside those that are in use or wait for a grace period. One that is dropped, also by a
+/// each handle, and for half of `HOLDS` for what they have in common, beside those that are in use or wait for a grace period. One that is dropped, also by a
 /// panic, keeps nothing; one that is leaked keeps it all. Besides, a handle has about 8 KiB of memory.
 ///
 /// # How long that takes

@@ -9,7 +9,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Gives back a fragment that no reader has seen, to be the next that this handle hands out: a few loads
     /// and stores of the thread's own.
     ///
-    /// One that finds the handle full gives half of what is ready back to its pages, in one go. Where that
+    /// One that finds the handle full lets go of half of what is ready, in one go: another handle of the mm
+    /// may take that, or if one has not yet taken what was let go before, it goes back to its pages. Where that
     /// is nothing, while what a flushed handle has sent is not back yet, and where the fragment is another
     /// mm's, it is [given back](Frag::give_back) without the handle.
     #[inline]

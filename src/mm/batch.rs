@@ -1,4 +1,4 @@
-//! Freeing many fragments: neighbours on one page by one compare-and-swap, and what goes on the list
+//! Freeing many fragments: those of one page by one compare-and-swap, and what goes on the list
 //! or leaves it in one hold of the lock.
 
 use core::{marker::PhantomData, mem, ptr::NonNull};
@@ -25,13 +25,14 @@ pub(crate) type Gathered = [Option<Pieces>; PAGES];
 /// leaves none of the others behind.
 pub(crate) struct Batch<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed> {
     gathered: Gathered,
+    len: usize,
     mm: PhantomData<fn(E) -> E>,
 }
 
 impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed>
     Batch<RETIRE, FRAGS, SIZE, E>
 {
-    const EMPTY: Self = Self { gathered: [None; PAGES], mm: PhantomData };
+    const EMPTY: Self = Self { gathered: [None; PAGES], len: 0, mm: PhantomData };
 
     /// Frees all of them.
     ///
@@ -44,25 +45,20 @@ impl<const RETIRE: bool, const FRAGS: usize, const SIZE: usize, E: Embed>
     }
 
     fn add(&mut self, piece: Pieces) {
-        // A page's own place, or the next one that is empty: neighbouring pages do not ask for the same.
-        let home = piece.addr.addr().get() / (FRAGS * SIZE);
-        for place in (home..home + PAGES).map(|at| at % PAGES) {
-            match &mut self.gathered[place] {
-                // Two tokens of one fragment must not pass for one.
-                Some(there) if there.page == piece.page && (there.mask & piece.mask).is_empty() => {
-                    there.mask = there.mask | piece.mask;
-                    return;
-                }
-                Some(_) => {}
-                empty => {
-                    *empty = Some(piece);
-                    return;
-                }
-            }
+        // The latest first, since neighbours are the likeliest. Two tokens of one fragment must not pass for
+        // one.
+        let joins =
+            |there: &&mut Pieces| there.page == piece.page && (there.mask & piece.mask).is_empty();
+        if let Some(there) = self.gathered[..self.len].iter_mut().rev().flatten().find(joins) {
+            there.mask = there.mask | piece.mask;
+            return;
         }
-        let full = mem::replace(self, Self::EMPTY);
-        self.gathered[home % PAGES] = Some(piece);
-        full.finish();
+        let full = (self.len == PAGES).then(|| mem::replace(self, Self::EMPTY));
+        self.gathered[self.len] = Some(piece);
+        self.len += 1;
+        if let Some(full) = full {
+            full.finish();
+        }
     }
 
     /// Frees what was gathered. Should that panic, the drop goes on with what is left.

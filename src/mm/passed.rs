@@ -61,7 +61,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Chain<'_, FRAGS, SIZE, E> 
     /// Puts a fragment in front, which is of the chain's mm.
     pub(crate) fn push(&mut self, frag: Frag<FRAGS, SIZE, E>) {
         let (page, addr) = frag.into_parts();
-        // SAFETY: the token owned the fragment.
+        // SAFETY: the token owned the fragment, and is gone.
         unsafe { list::write(addr, [self.first, mixed(self.first, page)]) };
         self.first = addr.as_ptr();
     }
@@ -82,7 +82,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Chain<'_, FRAGS, SIZE, E> 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Iterator for Chain<'_, FRAGS, SIZE, E> {
     type Item = Frag<FRAGS, SIZE, E>;
 
-    /// Takes off the first, its node wiped.
+    /// Takes off the first, and wipes its links.
     ///
     /// # Panics
     /// When its node was overwritten.
@@ -92,6 +92,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Iterator for Chain<'_, FRA
         // SAFETY: the chain is the caller's, and this fragment is in it.
         let [next, check] = unsafe { list::read(addr) };
         let source = &self.head.source;
+        // Every link leads into a page, since it was confirmed before.
         let page = source.desc(addr)?;
         if mixed(next, page) != check {
             bad_link::<FRAGS, E::Source>(source, page);

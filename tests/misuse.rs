@@ -269,7 +269,8 @@ fn an_overwritten_link_of_what_was_passed_on() {
             // SAFETY: not kept, which is the point; the memory is there.
             unsafe { addr.cast::<[usize; 2]>().write(garbage) };
         }
-        let text = panic_of(|| (0..4).for_each(|_| drop(first.alloc().unwrap().into_raw())));
+        let text =
+            panic_of(|| (0..4).map(|_| first.alloc().unwrap().into_raw()).collect::<Vec<_>>());
         assert!(text.starts_with("ptfrag: list corruption: page"), "{text}");
         drop(next);
     }

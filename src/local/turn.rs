@@ -80,8 +80,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             }
             // The callback gave them back, and the handle, which was flushed, had no others ready.
             IDLE => {
-                self.ready = self.sent;
                 self.left = false;
+                self.ready = self.sent;
                 self.skip_ready();
             }
             _ => {}

@@ -164,30 +164,33 @@ fn two_handles() {
 /// setup   0, 1, 2, 3 used, from the first handle
 /// second                          first
 /// give back all four: with the    take: what was passed on, or a fresh page
-///   last two of them pass on      take another
-/// dropped
+///   last two of them pass on      take another; give both back
+///                                 dropped
 /// ```
 ///
-/// Rule 22. Two threads, exhaustive. Fails with a race when the exchange in `pass` is not Release or the one
+/// Rule 22. Two threads and one that waits for them, at most 3 preemptions. Fails with a race when the exchange in `pass` is not Release or the one
 /// in `take_passed` not Acquire, and with a lost fragment when a handle that is dropped leaves there what
 /// it has passed on.
 #[test]
 fn passed_on() {
-    explore::<256>(2, 2, || {
+    explore::<256>(3, 2, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let mut first: Handle4 = local(&mm);
         let mut second: Handle4 = local(&mm);
         let frags = [0; 4].map(|_| take_by(&mut first).unwrap());
-        let other = spawn(move || {
+        let giver = spawn(move || {
             for frag in frags {
                 write(frag.as_ptr());
                 give_back_by(&mut second, frag);
             }
+            second
         });
-        let again = [0; 2].map(|_| take_by(&mut first).unwrap());
-        other.join().unwrap();
-        again.into_iter().for_each(|frag| give_back_by(&mut first, frag));
-        drop(first);
+        let taker = spawn(move || {
+            let again = [0; 2].map(|_| take_by(&mut first).unwrap());
+            again.into_iter().for_each(|frag| give_back_by(&mut first, frag));
+        });
+        drop(giver.join().unwrap());
+        taker.join().unwrap();
         drop(mm.end());
     });
 }

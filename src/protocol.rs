@@ -171,7 +171,7 @@
 //! of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
 //! that `get` and `put` wait for, and callbacks with them.) This is what *lock-free* means here, and
 //! no more. On recorded page-table traces the lock is taken 158 to 298 times in 1000 operations without
-//! handles, and 116 to 298 times with one for each processor (`results/replay.md` in the repository).
+//! handles, and 115 to 298 times with one for each processor (`results/replay.md` in the repository).
 //!
 //! # What is found
 //! The word tells used fragments from others, and nothing else; a descriptor tells its mm. So these are

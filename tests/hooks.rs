@@ -110,3 +110,11 @@ fn an_mm_whose_destructor_panics_is_dropped_as_a_whole() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(mm))).is_err());
     assert_eq!(region.pages_out(), 0);
 }
+
+#[test]
+fn a_close_whose_destructor_panics_goes_on() {
+    let (region, mm) = three_pages(3);
+    drop((0..12).map(|_| mm.alloc().unwrap()).collect::<Vec<_>>());
+    assert!(catch_unwind(AssertUnwindSafe(|| mm.close())).is_err());
+    assert_eq!((mm.pages(), region.pages_out()), (0, 0));
+}

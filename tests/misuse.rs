@@ -317,3 +317,25 @@ fn a_second_free_through_a_handle() {
         }
     }
 }
+
+/// What an mm finds when it is dropped is a panic as well, and its last page still ends it.
+#[test]
+fn an_overwritten_list_node_at_the_end_of_an_mm() {
+    let bench = Four::new(1);
+    let mm = Mm::<4, 1024, common::ByHand<4096>>::new_in(
+        bench.rcu,
+        bench.region.clone(),
+        bench.book.clone(),
+    );
+    let frag = mm.alloc().unwrap();
+    // SAFETY: the host is in the page, behind fragment 0.
+    let host = unsafe { frag.as_ptr().add(3072) };
+    // SAFETY: not kept, which is the point; the memory is there.
+    let node = unsafe { host.cast::<[usize; 2]>().as_mut() };
+    let right = std::mem::replace(node, [usize::MAX / 3; 2]);
+    let text = panic_of(|| drop(mm));
+    assert!(text.starts_with("ptfrag: list corruption: page"), "{text}");
+    *node = right;
+    drop(frag);
+    bench.expect_home();
+}

@@ -29,28 +29,30 @@ pub(crate) enum Wait {
 /// A change of LISTED is made under the lock, together with the link or unlink; every other change
 /// without it, in particular every one of a closed mm, whose head the change may let go.
 ///
+/// `reserved` is whether a place for an empty page is the caller's. It is the page's, or is given up; but an
+/// error leaves it with the caller, since a caller's bug may find the page, and with it the head, gone.
+///
 /// # Safety
 /// The page is out and stays out until the transition is made.
 #[inline(always)] // Each of its callers is a function of its own.
 pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
     page: NonNull<PageDesc>,
     wait: Wait,
+    reserved: &mut bool,
     transition: impl Fn(Word<FRAGS>, Lists) -> Result<Step<FRAGS>, M>,
 ) -> Result<Option<Step<FRAGS>>, (M, u64)> {
     // SAFETY: descriptors are type-stable.
     let word = unsafe { &page.as_ref().word };
     let mut lists = Lists::Partial;
-    // Whether a place for an empty page is ours.
-    let mut reserved = false;
     let mut now = word.load(Ordering::Relaxed);
     loop {
         let step = |lists| transition(Word::from_bits(now), lists).map_err(|misuse| (misuse, now));
+        let plain = step(lists)?;
         // SAFETY: the page, which the transition has not been made for, pins its mm's head.
         let pinned = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
         // SAFETY: as above.
         let head = unsafe { pinned.as_ref() };
-        let plain = step(lists).inspect_err(|_| head.give_up(&mut reserved))?;
-        let step_now = head.with_place(plain, lists, &mut reserved, || step(Lists::Empty))?;
+        let step_now = head.with_place(plain, lists, reserved, || step(Lists::Empty))?;
         if step_now.list == ListOp::Keep {
             match install(word, now, step_now) {
                 Ok(()) => return Ok(Some(step_now)),
@@ -62,7 +64,7 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
             Wait::ForLock => head.lock(),
             Wait::Never if head.try_lock() => {}
             Wait::Never | Wait::NotAtAll => {
-                head.give_up(&mut reserved);
+                head.give_up(reserved);
                 return Ok(None);
             }
         }
@@ -71,7 +73,7 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
             lists = Lists::Nothing;
         }
         // SAFETY: under the lock.
-        let done = unsafe { head.apply_locked(page, lists, &mut reserved, &transition) };
+        let done = unsafe { head.apply_locked(page, lists, reserved, &transition) };
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
         // nothing was changed, or the page goes home by us: then the page is the pin.
         unsafe { MmHead::unlock(pinned) };

@@ -33,6 +33,7 @@ pub(crate) unsafe extern "C" fn grace_over<const FRAGS: usize, const SIZE: usize
     // SAFETY: only `PageDesc::head` is ever queued with this function.
     let page = unsafe { PageDesc::of_head(rcu) };
     let mut hooked = Mask::EMPTY;
+    let mut reserved = false;
     loop {
         // SAFETY: the page is out until its word says otherwise.
         hooked = unsafe { run_hook::<FRAGS, SIZE, E>(page, hooked) };
@@ -40,7 +41,7 @@ pub(crate) unsafe extern "C" fn grace_over<const FRAGS: usize, const SIZE: usize
             if word.pending() == hooked { Ok(word.grace_over(lists)) } else { Err(Joined) }
         };
         // SAFETY: P, which only this callback ends, keeps the page.
-        match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::Never, over) } {
+        match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::Never, &mut reserved, over) } {
             // SAFETY: ours to go on with.
             Ok(Some(step)) => return unsafe { settled::<FRAGS, SIZE, E>(page, step) },
             Ok(None) => {
@@ -171,7 +172,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 unsafe fn settle<const FRAGS: usize, const SIZE: usize, E: Embed>(page: NonNull<PageDesc>) -> bool {
     let over = |word: Word<FRAGS>, lists: Lists| Ok::<_, Infallible>(word.grace_over(lists));
     // SAFETY: P, which only the callback ends, keeps the page.
-    match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::Never, over) } {
+    match unsafe { apply::<FRAGS, SIZE, E, _>(page, Wait::Never, &mut false, over) } {
         Ok(None) => false,
         Ok(Some(step)) => {
             // SAFETY: installed just now.

@@ -1,6 +1,6 @@
 //! The mm's close.
 
-use core::ptr::NonNull;
+use core::{mem, ptr::NonNull};
 
 use super::{apply::install, head::MmHead, home::go_home, misuse::bad_link};
 use crate::{
@@ -27,8 +27,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             unsafe { Self::unlock(self.into()) };
             match step {
                 None => bad_link::<FRAGS, E::Source>(&self.source, page),
-                // SAFETY: the step was made just now.
-                Some(step) => unsafe { go_home::<FRAGS, SIZE, E>(page, step) },
+                Some(step) => {
+                    let rest = Rest(self);
+                    // SAFETY: the step was made just now.
+                    unsafe { go_home::<FRAGS, SIZE, E>(page, step) };
+                    mem::forget(rest);
+                }
             }
         }
         // SAFETY: as above.
@@ -58,5 +62,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 Err(seen) => now = seen,
             }
         }
+    }
+}
+
+/// Goes on with a close when the hook has panicked for one of the pages.
+struct Rest<'a, const FRAGS: usize, const SIZE: usize, E: Embed>(&'a MmHead<FRAGS, SIZE, E>);
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Rest<'_, FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

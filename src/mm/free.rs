@@ -83,7 +83,7 @@ pub(crate) unsafe fn try_give_back<const FRAGS: usize, const SIZE: usize, E: Emb
     let Pieces { page, mask, .. } = pieces;
     let freed = |word: Word<FRAGS>, lists: Lists| word.give_back(mask, lists);
     // SAFETY: the fragments are used, so the page stays until they are not.
-    match unsafe { apply::<FRAGS, SIZE, E, _>(page, wait, freed) } {
+    match unsafe { apply::<FRAGS, SIZE, E, _>(page, wait, &mut false, freed) } {
         Ok(Some(step)) => {
             // SAFETY: the step was made just now.
             unsafe { go_home::<FRAGS, SIZE, E>(page, step) };

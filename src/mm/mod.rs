@@ -27,7 +27,7 @@ mod waiting;
 
 use core::{
     fmt,
-    mem::{self, ManuallyDrop, MaybeUninit},
+    mem::{ManuallyDrop, MaybeUninit},
     ptr::NonNull,
 };
 
@@ -202,21 +202,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Mm<FRAGS, SIZE, E> {
     fn drop(&mut self) {
-        let leaving = Leaving(self.head);
+        let _pin = HandlePin(self.head);
         self.close();
-        mem::forget(leaving);
-        // SAFETY: this was the handle's pin.
-        unsafe { MmHead::unpin(self.head, Pin::Handle) };
     }
 }
 
-/// Goes on with the drop of an mm when a hook has panicked in it.
-struct Leaving<const FRAGS: usize, const SIZE: usize, E: Embed>(NonNull<MmHead<FRAGS, SIZE, E>>);
+/// The pin of an mm that is dropped: it goes, too, when a panic unwinds from its close.
+struct HandlePin<const FRAGS: usize, const SIZE: usize, E: Embed>(NonNull<MmHead<FRAGS, SIZE, E>>);
 
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Leaving<FRAGS, SIZE, E> {
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for HandlePin<FRAGS, SIZE, E> {
     fn drop(&mut self) {
-        // The value drops as any other: what is still listed is closed, and the pin goes.
-        drop(Mm { head: self.0 });
+        // SAFETY: this was the handle's pin.
+        unsafe { MmHead::unpin(self.0, Pin::Handle) };
     }
 }
 

@@ -52,7 +52,8 @@
 //! 4. *What is retired during a grace period waits for the next one* (X). With a single pending
 //!    mask the callback would also free what was retired after its grace period began: the sketch
 //!    of 2 June 2023 had this fault. What is retired before that grace period begins *joins* (P), where the
-//!    RCU can tell: who retires gets a ticket, after it has unpublished, and compares it with the page's, if that is one of its own [domain](crate::Rcu::gave).
+//!    RCU can tell: who retires gets a ticket, after it has unpublished, and compares it with the page's, if that is
+//!    one of its own [domain](crate::Rcu::gave).
 //!    That was stored by whoever made the call, after P was set and before the call (a recent one will do),
 //!    so the call waits for no earlier grace period. Whatever else may still be found there belongs to a flight
 //!    that is over, and equals no ticket that is given now. The change of the word may come late: a callback
@@ -166,9 +167,8 @@
 //! for keeps what waits on that page from coming back, and nothing else; one that stops with a handle
 //! keeps what the handle holds; and one that stops in a section holds up grace periods, as under any
 //! RCU. What one holds up that stops inside a callback, or where callbacks are queued, is the RCU's
-//! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms (one of which may stand
-//! for all pages that wait for one mm's lock), or those
-//! of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
+//! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms (one of which may
+//! stand for all pages that wait for one mm's lock), or those of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
 //! that `get` and `put` wait for, and callbacks with them.) This is what *lock-free* means here, and
 //! no more. On recorded page-table traces the lock is taken 158 to 298 times in 1000 operations without
 //! handles, and 115 to 298 times with one for each processor (`results/replay.md` in the repository).

@@ -1,7 +1,15 @@
 //! Pages that go from one mm to another before a grace period has passed.
 #![cfg(all(unix, feature = "std"))]
 
-use ptfrag::{Domain, Frag, Mm, OwnedDomain, Region, Std};
+mod common;
+
+use std::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use common::{Manual, ManualGuard};
+use ptfrag::{Domain, Embed, Frag, Mm, OwnedDomain, Rcu, RcuFn, RcuHead, Region, SpinLock, Std};
 
 type Small<'d> = Mm<4, 1024, Std<'d>>;
 
@@ -140,80 +148,61 @@ fn a_page_from_another_domain_joins() {
     assert_eq!((word.pending().len(), word.next().len()), (3, 0));
 }
 
-/// Domains whose grace periods are numbered from one, each for itself.
-mod numbered {
-    use core::ptr::NonNull;
-    use std::sync::Mutex;
+/// A domain that numbers its grace periods from one, and says of no ticket that it gave it.
+#[derive(Clone, Copy)]
+struct Numbered(Manual, &'static AtomicU64);
 
-    use ptfrag::{Embed, Rcu, RcuFn, RcuHead, Region, SpinLock};
-
-    #[derive(Default)]
-    struct Queued {
-        begun: u64,
-        incoming: Vec<(NonNull<RcuHead>, RcuFn)>,
-        waiting: Vec<(NonNull<RcuHead>, RcuFn)>,
-    }
-    // SAFETY: heads may be run by any thread.
-    unsafe impl Send for Queued {}
-
-    #[derive(Clone, Copy)]
-    pub struct Numbered(&'static Mutex<Queued>);
-
-    impl Numbered {
-        pub fn new() -> Self {
-            Self(Box::leak(Box::default()))
-        }
-
-        pub fn begin(self) {
-            let mut queued = self.0.lock().unwrap();
-            queued.begun += 1;
-            queued.waiting = std::mem::take(&mut queued.incoming);
-        }
-
-        /// All guards that were there when it began are gone.
-        pub fn end(self) {
-            let over = std::mem::take(&mut self.0.lock().unwrap().waiting);
-            for (head, func) in over {
-                // SAFETY: its grace period is over.
-                unsafe { func(head) };
-            }
-        }
+impl Numbered {
+    fn new() -> Self {
+        Self(Manual::new(), Box::leak(Box::default()))
     }
 
-    // SAFETY: the test drops guards in time. Only tickets of one domain are compared, so `gave` says no.
-    unsafe impl Rcu for Numbered {
-        type Guard = ();
-
-        fn read(self) {}
-
-        fn covers(self, (): &()) -> bool {
-            true
-        }
-
-        unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
-            self.0.lock().unwrap().incoming.push((head, func));
-        }
-
-        fn ticket(self) -> u64 {
-            self.0.lock().unwrap().begun + 1
-        }
+    /// A grace period begins, for what has been queued before.
+    fn begin(self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub struct Parts;
-
-    impl Embed for Parts {
-        type Rcu = Numbered;
-        type Source = Region<4096>;
-        type Lock = SpinLock;
-        type Hooks = ();
+    /// It ends. Nothing was queued since it began.
+    fn end(self) {
+        self.0.grace_period();
     }
+}
+
+// SAFETY: as `Manual`, and the tickets of one domain are what they are to be.
+unsafe impl Rcu for Numbered {
+    type Guard = ManualGuard;
+
+    fn read(self) -> ManualGuard {
+        self.0.read()
+    }
+
+    fn covers(self, guard: &ManualGuard) -> bool {
+        self.0.covers(guard)
+    }
+
+    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.call(head, func) };
+    }
+
+    fn ticket(self) -> u64 {
+        self.1.load(Ordering::Relaxed) + 1
+    }
+}
+
+struct Parts;
+
+impl Embed for Parts {
+    type Rcu = Numbered;
+    type Source = Region<4096>;
+    type Lock = SpinLock;
+    type Hooks = ();
 }
 
 /// A ticket that another domain's mm has left on a page is no ticket of the call in flight there, though
 /// it is the same number.
 #[test]
 fn nothing_joins_under_another_domains_ticket() {
-    use numbered::{Numbered, Parts};
     let (first, second) = (Numbered::new(), Numbered::new());
     let region = Region::new(1).unwrap();
     let one = Mm::<4, 1024, Parts>::new_in(first, region.clone(), ());

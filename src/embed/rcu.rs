@@ -112,8 +112,8 @@ pub unsafe trait Rcu: Copy + Send + Sync {
         false
     }
 
-    /// Whether [`ticket`](Self::ticket) would be this one, which this domain [gave](Self::gave). It may say no where it is not
-    /// worth its cost to find out.
+    /// Whether [`ticket`](Self::ticket) would be this one, which this domain [gave](Self::gave). It may say no
+    /// where it is not worth its cost to find out.
     #[inline]
     fn is_current(self, ticket: u64) -> bool {
         self.ticket() == ticket

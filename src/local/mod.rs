@@ -73,8 +73,8 @@ struct Claim {
 /// Nobody else can get these, and their pages do not go home: a handle of which nothing is heard
 /// keeps up to `HOLDS` pages in use, and one that its claim lies on. So one that is going to be idle
 /// had better be [flushed](Self::flush) by whoever has it, and a source has room for that many pages for
-/// each handle, and for half of `HOLDS` for what they have in common, beside those that are in use or wait for a grace period. One that is dropped, also by a
-/// panic, keeps nothing; one that is leaked keeps it all. Besides, a handle has about 8 KiB of memory.
+/// each handle, and for half of `HOLDS` for what they have in common, beside those that are in use or wait
+/// for a grace period. One that is dropped, also by a panic, keeps nothing; one that is leaked keeps it all. Besides, a handle has about 8 KiB of memory.
 ///
 /// # How long that takes
 /// It makes a call when about a quarter of what is out has been retired (16 fragments at least, 128

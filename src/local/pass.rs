@@ -20,11 +20,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         }
         let mut chain = head.chain();
         for _ in 0..count {
-            // SAFETY: a ready place holds a fragment of the handle's.
-            let frag = unsafe { self.part().ring.take(self.first) };
-            self.first = self.first.wrapping_add(1);
-            self.claimed = self.claimed.wrapping_sub(1);
-            chain.push(frag);
+            // SAFETY: as many are ready.
+            chain.push(unsafe { self.take_ready() });
         }
         if !chain.pass() {
             Self::give_back_chain(chain);

@@ -55,19 +55,25 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         unsafe { self.put_in_front(frag) };
     }
 
-    /// Gives back so many of those that are ready. A place counts as empty before its fragment is touched,
-    /// so that a panic over a caller's bug leaves the handle as it says it is.
+    /// Takes a ready fragment that leaves the handle unused. Its place counts as empty before it is touched, so
+    /// that a panic over a caller's bug leaves the handle as it says it is.
+    ///
+    /// # Safety
+    /// One is ready.
+    pub(super) unsafe fn take_ready(&mut self) -> Frag<FRAGS, SIZE, E> {
+        let at = self.first;
+        self.first = at.wrapping_add(1);
+        self.claimed = self.claimed.wrapping_sub(1);
+        // SAFETY: a ready place holds a fragment of the handle's.
+        unsafe { self.part().ring.take(at) }
+    }
+
+    /// Gives back so many of those that are ready.
     pub(super) fn give_back_ready(&mut self, count: u32) {
         let to = self.first.wrapping_add(count);
         let ready = core::iter::from_fn(|| {
-            if self.first == to {
-                return None;
-            }
-            let at = self.first;
-            self.first = at.wrapping_add(1);
-            self.claimed = self.claimed.wrapping_sub(1);
-            // SAFETY: a ready place holds a fragment of the handle's.
-            Some(unsafe { self.part().ring.take(at) }.into_pieces())
+            // SAFETY: as many are ready.
+            (self.first != to).then(|| unsafe { self.take_ready() }.into_pieces())
         });
         // SAFETY: the fragments are the handle's, which does not hold them any more.
         unsafe { Batch::<false, FRAGS, SIZE, E>::free(ready) };

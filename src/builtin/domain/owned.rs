@@ -55,6 +55,6 @@ impl Drop for OwnedDomain {
         // but the callbacks, which this runs.
         unsafe { self.shared.run_down() };
         self.shared.dropped.store(true, Ordering::Relaxed);
-        ticket::end(self.shared.clock.now());
+        self.shared.end_tickets();
     }
 }

@@ -5,8 +5,8 @@
 //! queues a head after that is tagged no earlier.
 //!
 //! The clocks of domains that exist at the same time run in ranges of their own, so that no domain takes
-//! another's ticket for one of its own; other RCUs do well to keep theirs below the first range. A range serves one domain after the other: the next goes on where
-//! the last one ended, whose sections are all over.
+//! another's ticket for one of its own; other RCUs do well to keep theirs below the first range. A range serves
+//! one domain after the other: the next goes on where the last one ended, whose sections are all over.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -51,17 +51,16 @@ pub(super) fn begin() -> Epoch {
     Epoch::from_bits(next.unwrap_or(1))
 }
 
-/// A domain is gone whose clock has come to `epoch`.
-pub(super) fn end(epoch: Epoch) {
-    let bits = epoch.to_bits();
-    if range(bits) != 0 && !MODEL {
-        let mut ranges = RANGES.lock().unwrap_or_else(PoisonError::into_inner);
-        // By then the grace period of every ticket is over.
-        ranges.ended.push(bits + 2);
-    }
-}
-
 impl Shared {
+    /// The domain is gone: its range serves another one, unless it is used up.
+    pub(super) fn end_tickets(&self) {
+        // By then the grace period of every ticket is over.
+        let next = self.clock.now().to_bits() + 2;
+        if self.gave(next) && !MODEL {
+            RANGES.lock().unwrap_or_else(PoisonError::into_inner).ended.push(next);
+        }
+    }
+
     /// An epoch as a ticket: zero for a domain that cannot tell, be it because its clock has left its range.
     fn told(&self, epoch: Epoch) -> u64 {
         let bits = epoch.to_bits();

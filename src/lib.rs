@@ -71,6 +71,7 @@ struct Readme;
 mod builtin;
 mod embed;
 mod frag;
+mod insist;
 mod local;
 mod mm;
 mod page;

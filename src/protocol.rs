@@ -124,7 +124,7 @@
 //! 22. *What one handle passes on to another is one chain, taken whole.* It is put where there is none, and
 //!     its links are believed only if the second word of each fragment, where the link is mixed with the
 //!     page, confirms them. Each handle takes what is there when it lets go of what it holds, and passes nothing
-//!     on before its next use, so the last to go leaves nothing.
+//!     on before its next use, so the last to go leaves nothing. Nor does an allocation fail while it is there.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.

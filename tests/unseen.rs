@@ -172,3 +172,26 @@ fn passed_on_to_a_handle_that_is_nearly_full() {
         bench.expect_home();
     }
 }
+
+/// What waits for another handle serves whoever finds the source empty: also without a handle, and through one
+/// that has no room for it.
+#[test]
+fn passed_on_to_whoever_needs_it() {
+    const HOLDS: usize = Local::<16, 256, common::ByHand<4096>>::HOLDS;
+    for through_a_handle in [false, true] {
+        let bench = Sixteen::new(3 * HOLDS / 16);
+        let [mut first, mut second] = [(), ()].map(|()| bench.mm().local());
+        let mut frags: Vec<_> = (0..3 * HOLDS).map(|_| bench.mm().alloc().unwrap()).collect();
+        assert!(bench.mm().alloc().is_err());
+        // Its call is in flight, so it has no room in front.
+        frags.drain(..18).for_each(|frag| second.retire(frag));
+        second.flush();
+        frags.drain(..HOLDS).for_each(|frag| first.give_back(frag));
+        let again: Vec<_> = (0..HOLDS / 4)
+            .map(|_| if through_a_handle { second.alloc() } else { bench.mm().alloc() })
+            .collect::<Result<_, _>>()
+            .unwrap();
+        drop((again, frags, first, second));
+        bench.expect_home();
+    }
+}

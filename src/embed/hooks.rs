@@ -13,9 +13,8 @@ use super::AllocError;
 /// No hook is called with the mm's lock held, and none may wait for a grace period. `reclaim` runs inside
 /// RCU callbacks, where a panic ends the process. `page_out` runs there, too, or in whichever call makes a
 /// page empty or lets go of empty ones; a panic unwinds from that call, and the page and those that go with
-/// it go home all the same. A second one, while the first unwinds, ends the process; and a [`Local`](crate::Local)
-/// that was being dropped leaks what it had not let go of yet. The drop of the hooks comes with the end of the
-/// mm's head, possibly in a callback.
+/// it go home all the same. A second one, while the first unwinds, ends the process. The drop of the hooks comes
+/// with the end of the mm's head, possibly in a callback.
 pub trait Hooks: Send + Sync + 'static {
     /// What the two words that held a list node are set to before the fragment can be handed out:
     /// zeros, unless an empty entry looks different (as s390's page-table entries do).

@@ -7,6 +7,7 @@
 //! the same fragments out again. So in the steady state neither the page words, nor the list and its
 //! lock, nor the source are touched, and the order of the frees does not matter.
 
+mod end;
 mod held;
 mod open;
 mod part;
@@ -24,17 +25,14 @@ use core::{
 };
 
 pub use self::part::LocalPart;
-use self::{
-    part::{GONE, LEFT, OVER, SENT},
-    ring::ROOM,
-};
+use self::ring::ROOM;
 use crate::{
     embed::{AllocError, Embed},
     frag::{Frag, Shown},
     mm::head::MmHead,
     page::{PageDesc, mask::Mask},
     slot::Slot,
-    sync::{Ordering, bound},
+    sync::bound,
 };
 
 /// The fewest and the most retired fragments for which a handle makes a call.
@@ -295,43 +293,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     #[inline]
     pub fn clear(&mut self, slot: &Slot<FRAGS, SIZE, E>) {
         slot.replace(None).into_iter().for_each(|old| self.keep(old));
-    }
-
-    /// Lets go of all that the handle holds; it stays usable. What waits for a grace period goes
-    /// to its pages when that is over, by itself.
-    pub fn flush(&mut self) {
-        self.look();
-        if self.in_flight() {
-            let state = &self.part().state;
-            // Relaxed: the call has ordered all that the callback needs. If it was faster there is
-            // something to look at.
-            let left = state.compare_exchange(SENT, LEFT, Ordering::Relaxed, Ordering::Relaxed);
-            self.left |= left.is_ok();
-            if left.is_err() {
-                self.look();
-            }
-        }
-        self.empty();
-    }
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Local<FRAGS, SIZE, E> {
-    fn drop(&mut self) {
-        self.empty();
-        if self.in_flight() {
-            // Release: all use of the part happens before the callback ends it. Acquire as in `look`.
-            match self.part().state.swap(GONE, Ordering::AcqRel) {
-                // The callback ends the part.
-                SENT | LEFT => return,
-                OVER => {
-                    self.ready = self.sent;
-                    self.give_back_ready(self.ready.wrapping_sub(self.first));
-                }
-                _ => {}
-            }
-        }
-        // SAFETY: no call is in flight, and the ring is empty.
-        unsafe { LocalPart::end(self.part) };
     }
 }
 

@@ -3,11 +3,7 @@
 use core::mem::ManuallyDrop;
 
 use super::Local;
-use crate::{
-    embed::Embed,
-    frag::Frag,
-    mm::{batch::Batch, passed::Chain},
-};
+use crate::embed::Embed;
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Lets go of so many of those that are ready: another handle may have them, or they go to their pages
@@ -23,9 +19,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             // SAFETY: as many are ready.
             chain.push(unsafe { self.take_ready() });
         }
-        if !chain.pass() {
-            Self::give_back_chain(chain);
-        }
+        // If somebody was faster, it goes to its pages.
+        chain.pass();
     }
 
     /// Takes what another handle has passed on, as far as there is room, and says whether something is ready
@@ -48,13 +43,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             // SAFETY: `first` was not `low`, so the place is the handle's, and empty.
             unsafe { self.part().ring.put(self.first, ManuallyDrop::new(frag)) };
         }
-        Self::give_back_chain(chain);
         true
-    }
-
-    /// Gives what was passed on and not taken back to its pages.
-    pub(super) fn give_back_chain(chain: Chain<'_, FRAGS, SIZE, E>) {
-        // SAFETY: the tokens own the fragments, and are consumed.
-        unsafe { Batch::<false, FRAGS, SIZE, E>::free(chain.map(Frag::into_pieces)) };
     }
 }

@@ -64,7 +64,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             // SAFETY: claimed, and nobody has got them since.
             unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
         }
-        Self::give_back_chain(self.head().take_passed());
+        drop(self.head().take_passed());
         self.schedule();
     }
 }

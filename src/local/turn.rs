@@ -124,14 +124,16 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             if self.ready.wrapping_sub(self.first) <= need {
                 return;
             }
-            // SAFETY: a ready place holds a fragment of the handle's.
-            let frag = ManuallyDrop::new(unsafe { self.part().ring.take(self.first) });
-            // SAFETY: the fragment is the handle's.
+            // SAFETY: one is ready. The handle lets go of it first: a hook may panic when it has gone.
+            let frag = ManuallyDrop::new(unsafe { self.take_ready() });
+            // SAFETY: the fragment is this call's alone.
             if !unsafe { free::try_give_back::<FRAGS, SIZE, E>(frag.pieces(), Wait::Never) } {
+                self.first = self.first.wrapping_sub(1);
+                self.claimed = self.claimed.wrapping_add(1);
+                // SAFETY: the place in front is the one that it has just come out of.
+                unsafe { self.part().ring.put(self.first, frag) };
                 return;
             }
-            self.first = self.first.wrapping_add(1);
-            self.claimed = self.claimed.wrapping_sub(1);
         }
     }
 

@@ -29,7 +29,6 @@ pub(super) unsafe fn go_home<const FRAGS: usize, const SIZE: usize, E: Embed>(
     fence(Ordering::Acquire);
     // SAFETY: the page has not been put back, and pins the head.
     let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
-    let leaving = Leaving { page, head };
     // SAFETY: the page's pin goes with `leaving`.
     let MmHead { rcu, source, hooks, .. } = unsafe { head.as_ref() };
     // SAFETY: descriptors are type-stable.
@@ -43,6 +42,8 @@ pub(super) unsafe fn go_home<const FRAGS: usize, const SIZE: usize, E: Embed>(
         // SAFETY: as above.
         Lookers::Others => unsafe { desc.set_mm(PageDesc::OTHERS) },
     }
+    // Only now: a page without its ticket stays out for good rather than go to another mm.
+    let leaving = Leaving { page, head };
     // SAFETY: the page is of this source.
     hooks.page_out(unsafe { source.addr(page) });
     drop(leaving);

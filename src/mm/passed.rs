@@ -10,11 +10,12 @@
 
 use core::ptr::{self, NonNull};
 
-use super::{head::MmHead, list, misuse::bad_link};
+use super::{batch::Batch, head::MmHead, list, misuse::bad_link};
 use crate::{
     embed::{Embed, Hooks, PageSource},
     frag::Frag,
-    page::PageDesc,
+    insist::insist,
+    page::{PageDesc, Pieces, mask::Mask},
     sync::{AtomicPtr, Ordering},
 };
 
@@ -27,7 +28,7 @@ impl Passed {
     }
 }
 
-/// A chain that the caller owns. Dropped with something in it, it leaks that.
+/// A chain that the caller owns. What is in it when it is dropped goes to its pages.
 pub(crate) struct Chain<'m, const FRAGS: usize, const SIZE: usize, E: Embed> {
     head: &'m MmHead<FRAGS, SIZE, E>,
     first: *mut u8,
@@ -51,6 +52,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         Chain { head: self, first }
     }
 
+    /// One fragment of the chain that waits, as its page and its bit: used, and the caller's. The others go to
+    /// their pages.
+    pub(super) fn take_one_passed(&self) -> Option<(NonNull<PageDesc>, Mask)> {
+        let mut chain = self.take_passed();
+        let one = chain.next()?;
+        // While `one` is a token: a hook may panic.
+        drop(chain);
+        let Pieces { page, mask, .. } = one.into_pieces();
+        Some((page, mask))
+    }
+
     /// An empty chain.
     pub(crate) fn chain(&self) -> Chain<'_, FRAGS, SIZE, E> {
         Chain { head: self, first: ptr::null_mut() }
@@ -66,8 +78,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Chain<'_, FRAGS, SIZE, E> 
         self.first = addr.as_ptr();
     }
 
-    /// Has another handle take it; says whether that is possible, or else one waits already.
-    pub(crate) fn pass(&mut self) -> bool {
+    /// Has another handle take it, unless one waits already.
+    pub(crate) fn pass(mut self) {
         let (set, seen) = (Ordering::Release, Ordering::Relaxed);
         // Release: all that was done to the fragments happens before another handle has them.
         let passed =
@@ -75,7 +87,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Chain<'_, FRAGS, SIZE, E> 
         if passed {
             self.first = ptr::null_mut();
         }
-        passed
     }
 }
 
@@ -92,9 +103,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Iterator for Chain<'_, FRA
         // SAFETY: the chain is the caller's, and this fragment is in it.
         let [next, check] = unsafe { list::read(addr) };
         let source = &self.head.source;
-        // Every link leads into a page, since it was confirmed before.
-        let page = source.desc(addr)?;
+        let page = source.desc(addr).expect("a link that was confirmed leads into a page");
         if mixed(next, page) != check {
+            // What is behind it is lost.
+            self.first = ptr::null_mut();
             bad_link::<FRAGS, E::Source>(source, page);
         }
         self.first = next;
@@ -102,6 +114,19 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Iterator for Chain<'_, FRA
         unsafe { list::write(addr, E::Hooks::EMPTY_NODE.map(ptr::without_provenance_mut)) };
         // SAFETY: a fragment in the chain is used, of this mm, and its token was let go.
         Some(unsafe { Frag::at(page, addr) })
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Chain<'_, FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        if !self.first.is_null() {
+            insist(self, |rest| {
+                // SAFETY: the tokens own the fragments, and are consumed.
+                unsafe {
+                    Batch::<false, FRAGS, SIZE, E>::free(rest.by_ref().map(Frag::into_pieces))
+                };
+            });
+        }
     }
 }
 

@@ -129,6 +129,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             Ok(taken) => return Ok(taken),
             Err(error) => error,
         };
+        if let Some(taken) = this.take_one_passed() {
+            return Ok(taken);
+        }
         let mut patience = Patience::new();
         loop {
             // Before the look at the list: what was fetched until then is found there.

@@ -13,6 +13,8 @@ mod in_model;
 mod on_loom;
 #[cfg(ptfrag_shuttle)]
 mod on_shuttle;
+#[cfg(feature = "std")]
+mod private;
 #[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 mod real;
 #[cfg(ptfrag_loom)]
@@ -24,6 +26,8 @@ pub(crate) use in_model::*;
 pub(crate) use on_loom::*;
 #[cfg(ptfrag_shuttle)]
 pub(crate) use on_shuttle::*;
+#[cfg(feature = "std")]
+pub(crate) use private::{Private, PrivatePtr};
 #[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 pub(crate) use real::*;
 #[cfg(ptfrag_loom)]

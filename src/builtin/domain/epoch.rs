@@ -9,6 +9,9 @@ use crate::sync::{AtomicU64, Ordering, fence};
 pub(super) struct Epoch(u64);
 
 impl Epoch {
+    /// Before all others.
+    pub(super) const LONG_AGO: Self = Self(0);
+
     /// Whether a grace period that began in this epoch is over at `now`.
     pub(super) fn is_over(self, now: Self) -> bool {
         now.0 >= self.0 + 2
@@ -58,6 +61,12 @@ impl Announcement {
         // Release: the section's accesses happen before the advance that no longer finds it.
         // Pairs with the acquire fence in `advance`.
         self.0.store(Self::NONE, Ordering::Release);
+    }
+
+    /// Whether no section is open. What those before did then happens before this.
+    pub(super) fn is_none(&self) -> bool {
+        // Acquire: pairs with the release in `leave`.
+        self.0.load(Ordering::Acquire) == Self::NONE
     }
 
     fn allows(&self, epoch: Epoch) -> bool {

@@ -82,12 +82,14 @@
 
 mod chain;
 mod epoch;
+mod gate;
 mod owned;
 mod queue;
 mod record;
 mod records;
 mod run;
 mod section;
+mod table;
 mod thread;
 mod ticket;
 mod wait;
@@ -110,15 +112,18 @@ const BATCH: usize = 64;
 
 /// After so many calls of its own a thread polls at the next end of a section: half a batch, so
 /// that a backlog shrinks.
-const CALLS_PER_POLL: u32 = BATCH as u32 / 2;
+const CALLS_PER_POLL: usize = BATCH / 2;
+
+/// After so many calls without a poll the queuer itself sees to it that its stack does not grow long.
+const CALLS_PER_GATHERING: usize = 256;
 
 /// A thread with heads of its own also polls at every so many ends of a section. A call needs three
 /// polls, and a [`Local`](crate::Local) makes one at a time: what it retires meanwhile in a section
 /// each has to fit into it, which it does if the fragments have less than 16 KiB.
-const DROPS_PER_POLL: u32 = 64;
+const DROPS_PER_POLL: usize = 64;
 
 /// A thread that has queued nothing still polls at every so many ends of a section, for the others.
-const IDLE_DROPS_PER_POLL: u32 = 128;
+const IDLE_DROPS_PER_POLL: usize = 128;
 
 /// A thread with heads of its own looks round at those of others at every so many polls: their
 /// records are on cache lines that their owners write.
@@ -126,7 +131,7 @@ const POLLS_PER_ROUND: u32 = 8;
 
 /// A thread that goes in and out of sections asks so many times in an epoch whether a ticket is still current
 /// before it takes the trouble: a fence, which costs as much as a section.
-const ASKS_WITHOUT_A_FENCE: u32 = bound(2 * DROPS_PER_POLL, 0);
+const ASKS_WITHOUT_A_FENCE: u32 = bound(2 * DROPS_PER_POLL as u32, 0);
 
 /// So often a thread polls at most at the end of one section when pages are scarce.
 const POLLS_IN_A_HURRY: u32 = bound(64, 4);
@@ -134,6 +139,13 @@ const POLLS_IN_A_HURRY: u32 = bound(64, 4);
 /// After so many epochs without a poll of its owner, others look after a queue. A batch needs two
 /// or three of them, so a thread that polls at all keeps its own.
 const NEGLECT: u64 = 4;
+
+/// After so many epochs without a poll of its owner, a record in which no section is open and nothing is queued
+/// is parked.
+const LONG_IDLE: u64 = bound(8, 1) as u64;
+
+/// How many records a leaf has, and leaves a root: two bits each, of a word.
+const FAN: usize = bound(32, 2) as usize;
 
 /// What the domain's threads share.
 ///
@@ -276,13 +288,15 @@ unsafe impl<'d> Rcu for &'d Domain {
         unsafe { idle.set_func(func) };
         let record = match thread::known_record(&self.shared) {
             Some(record) => {
-                record.count_call();
+                if record.count_call() {
+                    record.queue.gather(&self.shared.clock);
+                }
                 record
             }
             None => self.shared.records.orphans(),
         };
         // SAFETY: the head is valid and the queue's from here on, and `func` is set.
-        unsafe { record.queue.push(head) };
+        unsafe { record.push(head) };
     }
 
     fn hurry(self) {

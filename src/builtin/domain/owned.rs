@@ -20,7 +20,7 @@ impl OwnedDomain {
         let begin = ticket::begin();
         let range = ticket::range(begin.to_bits());
         let clock = Clock::starting_at(begin);
-        let records = Records::new(&clock);
+        let records = Records::new();
         let shared = Arc::new(Shared { clock, range, records, dropped: AtomicBool::new(false) });
         // Never cloned; a `Box` would promise the compiler that nobody else refers to the domain
         // when it moves, and queued callbacks may.

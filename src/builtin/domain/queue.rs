@@ -1,24 +1,28 @@
 //! A queue of heads: anybody may push, and one thread at a time moves them on.
 
-use core::ptr::{self, NonNull};
+use core::{
+    mem,
+    ptr::{self, NonNull},
+};
 
 use super::{
     chain::Chain,
     epoch::{Clock, Epoch},
+    records::Place,
 };
 use crate::{
     builtin::SpinLock,
     embed::RawLock,
     rcu_head::RcuHead,
-    sync::{AtomicBool, AtomicPtr, Ordering, UnsafeCell},
+    sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell},
 };
 
 /// The heads of one record.
 ///
 /// Heads arrive on a stack that is pushed to one by one and only ever emptied whole, so a stack top
-/// that comes back (ABA) does no harm. From there they move on together: *waiting*
-/// for a grace period, then *ripe*. Moving takes a lock that is only tried for, and that nobody
-/// holds while a callback runs or a grace period passes.
+/// that comes back (ABA) does no harm. From there they move on together: they wait for a grace period,
+/// sorted by the epoch in which it began, and then they are *ripe*. Moving takes a lock that is only
+/// tried for, and that nobody holds while a callback runs or a grace period passes.
 ///
 /// # Invariants
 /// - `incoming` begins a chain of queued heads that belongs to the queue.
@@ -27,65 +31,104 @@ use crate::{
 pub(super) struct Queue {
     incoming: AtomicPtr<RcuHead>,
     lock: SpinLock,
-    /// Whether `batches` held anything when it was last unlocked: a hint.
-    stocked: AtomicBool,
+    /// How many heads `batches` held when it was last unlocked: a hint.
+    stock: AtomicUsize,
     batches: UnsafeCell<Batches>,
 }
 
-/// What has been taken off the stack. Generations count how often it was: the latest one is in
-/// `waiting` if anything is, and the one before it in `ripe`.
-struct Batches {
-    waiting: Chain,
+/// On the stack: nothing, and nobody looks for anything here.
+const PARKED: *mut RcuHead = ptr::without_provenance_mut(1);
+
+/// Heads whose grace period began in one epoch.
+struct Batch {
+    heads: Chain,
     tag: Epoch,
+}
+
+/// What has been taken off the stack, in the order in which it was.
+struct Batches {
     ripe: Chain,
+    /// The older one first, with tags that differ. There are never more than two: when a third epoch
+    /// begins, the grace period of the first is over.
+    waiting: [Batch; 2],
+    /// Heads that were ever taken off the stack.
     taken: u64,
 }
 
 impl Batches {
+    fn new() -> Self {
+        let none = || Batch { heads: Chain::EMPTY, tag: Epoch::LONG_AGO };
+        Self { ripe: Chain::EMPTY, waiting: [none(), none()], taken: 0 }
+    }
+
     /// Moves on what has waited long enough.
     fn ripen(&mut self, clock: &Clock) {
-        if self.ripe.is_empty()
-            && !self.waiting.is_empty()
-            && self.tag.is_over(clock.now_after_readers())
-        {
-            self.ripe = self.waiting.take();
+        if self.waiting.iter().all(|batch| batch.heads.is_empty()) {
+            return;
+        }
+        let now = clock.now_after_readers();
+        for batch in &mut self.waiting {
+            if batch.tag.is_over(now) {
+                self.ripe.append(batch.heads.take());
+            }
         }
     }
 
-    /// The latest generation of which nothing is left here.
-    fn finished(&self) -> u64 {
-        self.taken - u64::from(!self.waiting.is_empty()) - u64::from(!self.ripe.is_empty())
+    /// Has `heads` wait for the grace period that begins in `tag`, which is no earlier than that of those
+    /// before. What is over by then has been moved on.
+    fn wait(&mut self, heads: Chain, tag: Epoch) {
+        self.taken += heads.len() as u64;
+        let [older, newer] = &mut self.waiting;
+        if older.heads.is_empty() {
+            mem::swap(older, newer);
+        }
+        if !older.heads.is_empty() && older.tag == tag {
+            older.heads.append(heads);
+            return;
+        }
+        debug_assert!(newer.heads.is_empty() || newer.tag == tag);
+        newer.tag = tag;
+        newer.heads.append(heads);
+    }
+
+    fn stock(&self) -> usize {
+        self.ripe.len() + self.waiting.iter().map(|batch| batch.heads.len()).sum::<usize>()
     }
 }
 
+fn is_empty(top: *mut RcuHead) -> bool {
+    top.is_null() || top == PARKED
+}
+
 impl Queue {
-    pub(super) fn new(clock: &Clock) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             incoming: AtomicPtr::new(ptr::null_mut()),
             lock: SpinLock::new(),
-            stocked: AtomicBool::new(false),
-            batches: UnsafeCell::new(Batches {
-                waiting: Chain::EMPTY,
-                tag: clock.now(),
-                ripe: Chain::EMPTY,
-                taken: 0,
-            }),
+            stock: AtomicUsize::new(0),
+            batches: UnsafeCell::new(Batches::new()),
         }
     }
 
-    /// Queues `head`. After the exchange neither the head nor the queue is touched: a callback may
+    /// Queues `head`, and opens the record's place if it was parked. After the exchange neither the head nor the queue is touched: a callback may
     /// already have freed what they lie in.
     ///
     /// # Safety
     /// `head` is valid, nobody else uses it until its callback, and its `func` is set.
     #[inline]
-    pub(super) unsafe fn push(&self, head: NonNull<RcuHead>) {
+    pub(super) unsafe fn push(&self, head: NonNull<RcuHead>, place: &Place) {
         // SAFETY: the caller says that it is valid.
         let queued = unsafe { head.as_ref() };
         let mut top = self.incoming.load(Ordering::Relaxed);
         loop {
+            let mut next = top;
+            if top == PARKED {
+                // Before the head can be found: afterwards nothing may be touched.
+                place.open();
+                next = ptr::null_mut();
+            }
             // SAFETY: the head is not published yet.
-            unsafe { queued.set_next(top) };
+            unsafe { queued.set_next(next) };
             // Release: everything before `call` happens before the grace period and the callback.
             // Pairs with the fence in `Clock::tag`, after `take_incoming`; the heads below are
             // covered too, because the stack's changes are all read-modify-writes.
@@ -104,7 +147,30 @@ impl Queue {
     /// Whether there is something to do here. A hint: it may lag behind.
     pub(super) fn has_work(&self) -> bool {
         // Relaxed: what is missed is found the next time.
-        !self.incoming.load(Ordering::Relaxed).is_null() || self.stocked.load(Ordering::Relaxed)
+        !is_empty(self.incoming.load(Ordering::Relaxed)) || self.stock() != 0
+    }
+
+    /// Whether nothing is queued, for sure. If so, whoever queues something opens the record's place first.
+    pub(super) fn park(&self) -> bool {
+        self.lock.try_lock()
+            && self.with_batches(|batches| {
+                let parked = || {
+                    // Relaxed: an exchange does not miss what was pushed before.
+                    let found = self.incoming.compare_exchange(
+                        ptr::null_mut(),
+                        PARKED,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    );
+                    found.map_or_else(|found| found == PARKED, |_| true)
+                };
+                batches.stock() == 0 && parked()
+            })
+    }
+
+    /// How many heads have been taken off the stack and are still here. A hint, likewise.
+    pub(super) fn stock(&self) -> usize {
+        self.stock.load(Ordering::Relaxed)
     }
 
     /// Moves heads on, and takes off at most `limit` ripe ones. If there are any, calls `running`
@@ -114,16 +180,7 @@ impl Queue {
             return Chain::EMPTY;
         }
         self.with_batches(|batches| {
-            batches.ripen(clock);
-            if batches.waiting.is_empty() {
-                let incoming = self.take_incoming();
-                if !incoming.is_empty() {
-                    batches.waiting = incoming;
-                    // Only now: the tag covers what happened before it.
-                    batches.tag = clock.tag();
-                    batches.taken += 1;
-                }
-            }
+            self.move_on(batches, clock);
             let ripe = batches.ripe.split(limit);
             if !ripe.is_empty() {
                 running();
@@ -132,56 +189,78 @@ impl Queue {
         })
     }
 
-    /// The generation to wait for so that everything that is queued now has left.
-    pub(super) fn goal(&self) -> u64 {
+    /// Takes what has arrived off the stack, so that it does not grow long: whoever empties it goes along
+    /// all of it. Does nothing if the queue is locked.
+    #[cold]
+    pub(super) fn gather(&self, clock: &Clock) {
+        if self.lock.try_lock() {
+            self.with_batches(|batches| self.move_on(batches, clock));
+        }
+    }
+
+    fn move_on(&self, batches: &mut Batches, clock: &Clock) {
+        let incoming = self.take_incoming();
+        // Only now: the tag covers what happened before it.
+        let tag = (!incoming.is_null()).then(|| clock.tag());
+        batches.ripen(clock);
+        if let Some(tag) = tag {
+            // SAFETY: by the queue's invariant, and nobody else can find these heads any more. The
+            // fence before the tag made the taking of the stack an acquire.
+            batches.wait(unsafe { Chain::from_raw(incoming) }, tag);
+        }
+    }
+
+    /// How many heads have to leave the queue, of all that ever do, until everything that is in it now is
+    /// gone.
+    pub(super) fn goal(&self, clock: &Clock) -> u64 {
         self.lock.lock();
         self.with_batches(|batches| {
-            // Relaxed: what was queued before this call is seen by coherence.
-            batches.taken + u64::from(!self.incoming.load(Ordering::Relaxed).is_null())
+            // What was queued before this call is seen by coherence.
+            self.move_on(batches, clock);
+            batches.taken
         })
     }
 
-    /// Whether the generation `goal` has left the queue. Callbacks may still be running.
+    /// Whether so many have left. Their callbacks may still be running.
     pub(super) fn reached(&self, goal: u64) -> bool {
         self.lock.lock();
-        self.with_batches(|batches| batches.finished() >= goal)
+        self.with_batches(|batches| batches.taken - batches.stock() as u64 >= goal)
     }
 
-    /// Takes something off, ripe or not, unless the queue is empty.
-    pub(super) fn take_any(&self) -> Chain {
+    /// Takes everything off, ripe or not.
+    ///
+    /// # Safety
+    /// Nobody else uses the domain any more.
+    pub(super) unsafe fn take_all(&self) -> Chain {
         self.lock.lock();
         self.with_batches(|batches| {
-            if !batches.ripe.is_empty() {
-                batches.ripe.take()
-            } else if !batches.waiting.is_empty() {
-                batches.waiting.take()
-            } else {
-                self.take_incoming()
-            }
+            let mut all = batches.ripe.take();
+            batches.waiting.iter_mut().for_each(|batch| all.append(batch.heads.take()));
+            // SAFETY: by the queue's invariant; the caller says that whoever queued has come to an end.
+            all.append(unsafe { Chain::from_raw(self.take_incoming()) });
+            all
         })
     }
 
-    fn take_incoming(&self) -> Chain {
-        if self.incoming.load(Ordering::Relaxed).is_null() {
-            return Chain::EMPTY;
+    fn take_incoming(&self) -> *mut RcuHead {
+        if is_empty(self.incoming.load(Ordering::Relaxed)) {
+            return ptr::null_mut();
         }
         // Relaxed: the fence in `Clock::tag`, which comes next, makes it an acquire, and a domain
         // that is torn down has no other users.
-        let top = self.incoming.swap(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: by the queue's invariant, and nobody else can find these heads any more.
-        unsafe { Chain::from_raw(top) }
+        self.incoming.swap(ptr::null_mut(), Ordering::Relaxed)
     }
 
     /// Works on the batches, and unlocks. The caller has just locked the queue.
     fn with_batches<R>(&self, work: impl FnOnce(&mut Batches) -> R) -> R {
-        let (result, stocked) = self.batches.with_mut(|batches| {
+        let (result, stock) = self.batches.with_mut(|batches| {
             // SAFETY: this thread locked the queue, and unlocks it only below.
             let batches = unsafe { &mut *batches };
             let result = work(batches);
-            (result, !batches.waiting.is_empty() || !batches.ripe.is_empty())
+            (result, batches.stock())
         });
-        if self.stocked.load(Ordering::Relaxed) != stocked {
-            self.stocked.store(stocked, Ordering::Relaxed);
+        if self.stock() != stock {
+            self.stock.store(stock, Ordering::Relaxed);
         }
         // SAFETY: this thread locked the queue.
         unsafe { self.lock.unlock() };

@@ -1,16 +1,23 @@
 //! What a domain knows of one thread.
 
-use core::{mem, ptr};
+use core::{
+    ptr::{self, NonNull},
+    sync::atomic::compiler_fence,
+};
 
 use crossbeam_utils::CachePadded;
 
 use super::{
-    ASKS_WITHOUT_A_FENCE, CALLS_PER_POLL, DROPS_PER_POLL, IDLE_DROPS_PER_POLL, NEGLECT,
-    POLLS_PER_ROUND,
+    ASKS_WITHOUT_A_FENCE, CALLS_PER_GATHERING, CALLS_PER_POLL, DROPS_PER_POLL, IDLE_DROPS_PER_POLL,
+    LONG_IDLE, NEGLECT, POLLS_PER_ROUND, Shared,
     epoch::{Announcement, Clock, Epoch},
     queue::Queue,
+    records::Place,
 };
-use crate::sync::{AtomicU64, AtomicUsize, Backoff, Ordering, UnsafeCell};
+use crate::{
+    rcu_head::RcuHead,
+    sync::{AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, Private, PrivatePtr, UnsafeCell},
+};
 
 /// Nobody owns the record.
 const FREE: usize = 0;
@@ -23,10 +30,10 @@ const ORPHANS: usize = 2;
 /// thread after another may own it.
 ///
 /// # Invariants
-/// - `own` is touched only by the owner: the thread that made the record, or set `holder` from free
-///   to owned.
-/// - `next` does not change once the record is in the list.
-/// - `announcement` shows an epoch exactly while `own.nesting` is not zero.
+/// - `owner` is touched only by the owner, and by signal handlers that interrupt it, but for its atomics.
+/// - `announcement` shows an epoch while a section is open.
+/// - When no place is open for the record, and none was when the owner made its last full fence, no section
+///   is open and nothing is queued.
 pub(super) struct Record {
     reader: CachePadded<Reader>,
     /// Apart from what others look at whenever an epoch is to end: a thread that is in no section
@@ -38,10 +45,24 @@ pub(super) struct Record {
 struct Reader {
     announcement: Announcement,
     holder: AtomicUsize,
-    next: UnsafeCell<*const Record>,
+    next_free: AtomicPtr<Record>,
 }
 
 struct Owner {
+    place: Place,
+    /// The domain that the record is of, as far as its owner is concerned.
+    domain: PrivatePtr<Shared>,
+    /// Open sections, in units of [`SECTION`], and the marks [`ENTERED`], [`TRANSIENT`] and [`FRESH`].
+    sections: Private,
+    /// Outermost user guards dropped, and heads queued, since the owner last polled.
+    drops: Private,
+    calls: Private,
+    /// After so many of those drops it polls.
+    drops_to_poll: Private,
+    /// Whether it has entered a section since it last asked for a ticket, or queued a head.
+    came: Private,
+    /// Whether it is to go on polling until there is nothing to do.
+    hurried: Private,
     own: UnsafeCell<Own>,
     /// Odd while the owner runs callbacks.
     running: AtomicU64,
@@ -49,224 +70,257 @@ struct Owner {
     polled: AtomicU64,
 }
 
-/// What only the owner touches.
+/// In `sections`: the announcement stands, and the record is looked at. Without it an open section is
+/// still on its way there.
+const ENTERED: usize = 1;
+/// In `sections`: the record goes back with the last section, since no thread-local remembers it.
+const TRANSIENT: usize = 2;
+/// In `sections`: the owner has not been in a section yet, and the record may not be looked at.
+const FRESH: usize = 4;
+/// In `sections`: one section.
+const SECTION: usize = 8;
+
+/// What only the owner touches, and no signal handler.
 struct Own {
-    /// Open sections.
-    nesting: usize,
-    /// The record goes back with the last section: no thread-local remembers it.
-    transient: bool,
-    /// Outermost user guards dropped, and heads queued, since the owner last polled.
-    drops: u32,
-    calls: u32,
-    /// After so many of those drops it polls.
-    drops_to_poll: u32,
-    /// It has entered a section since it last asked for a ticket, or queued a head.
-    entered: bool,
     /// The epoch in which it last asked, and how often in that.
     asked_in: u64,
     asks: u32,
-    /// It is to go on polling until there is nothing to do.
-    hurried: bool,
     /// Polls so far.
     polls: u32,
-    /// The record at which the next round of taking over goes on.
-    cursor: *const Record,
+    /// The record's number at which the next round of taking over goes on.
+    cursor: usize,
 }
 
-impl Own {
-    const fn new(transient: bool) -> Self {
-        Self {
-            nesting: 0,
-            transient,
-            drops: 0,
-            calls: 0,
-            drops_to_poll: IDLE_DROPS_PER_POLL,
-            entered: false,
-            asked_in: 0,
-            asks: 0,
-            hurried: false,
-            polls: 0,
-            cursor: ptr::null(),
-        }
-    }
-}
-
-// SAFETY: `own` is touched only by the owner, `next` only before the record is in the list, and the
-// rest is atomic or a queue, whose heads any thread may take and run.
+// SAFETY: what is private to the owner is touched only by it, and the rest is atomic or a queue, whose
+// heads any thread may take and run.
 unsafe impl Send for Record {}
 // SAFETY: as above.
 unsafe impl Sync for Record {}
 
 impl Record {
-    fn new(clock: &Clock, holder: usize, transient: bool) -> Self {
+    fn new(holder: usize, place: Place) -> Self {
         Self {
             reader: CachePadded::new(Reader {
                 announcement: Announcement::new(),
                 holder: AtomicUsize::new(holder),
-                next: UnsafeCell::new(ptr::null()),
+                next_free: AtomicPtr::new(ptr::null_mut()),
             }),
             owner: CachePadded::new(Owner {
-                own: UnsafeCell::new(Own::new(transient)),
+                place,
+                domain: PrivatePtr::new(ptr::null_mut()),
+                sections: Private::new(0),
+                drops: Private::new(0),
+                calls: Private::new(0),
+                drops_to_poll: Private::new(IDLE_DROPS_PER_POLL),
+                came: Private::new(0),
+                hurried: Private::new(0),
+                own: UnsafeCell::new(Own { asked_in: 0, asks: 0, polls: 0, cursor: 0 }),
                 running: AtomicU64::new(0),
-                polled: AtomicU64::new(clock.now().to_bits()),
+                polled: AtomicU64::new(0),
             }),
-            queue: CachePadded::new(Queue::new(clock)),
+            queue: CachePadded::new(Queue::new()),
         }
     }
 
     /// A record that belongs to the caller.
-    pub(super) fn owned(clock: &Clock, transient: bool) -> Self {
-        Self::new(clock, OWNED, transient)
+    pub(super) fn owned(place: Place) -> Self {
+        Self::new(OWNED, place)
     }
 
     /// The record for heads of threads that have none.
-    pub(super) fn orphans(clock: &Clock) -> Self {
-        Self::new(clock, ORPHANS, false)
+    pub(super) fn orphans() -> Self {
+        Self::new(ORPHANS, Place::NONE)
     }
 
-    /// The next record of the list.
-    pub(super) fn next(&self) -> *const Self {
-        // SAFETY: it was last written before the record could be found.
-        self.reader.next.with(|next| unsafe { *next })
+    /// Its place among all.
+    pub(super) fn number(&self) -> usize {
+        self.owner.place.number
     }
 
-    /// Links the record in front of `next`.
+    /// The next one on the stack of free records that this one is on, or is about to be put on.
+    pub(super) fn next_free(&self) -> *mut Self {
+        self.reader.next_free.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_next_free(&self, next: *mut Self) {
+        self.reader.next_free.store(next, Ordering::Relaxed);
+    }
+
+    /// Makes the caller the owner. The counts go on: threads that each do a little, and end, poll as often as one
+    /// that does it all.
     ///
     /// # Safety
-    /// The record is the caller's own, and not in the list yet.
-    pub(super) unsafe fn set_next(&self, next: *const Self) {
-        // SAFETY: nobody else can find the record.
-        self.reader.next.with_mut(|slot| unsafe { *slot = next });
+    /// Nobody owns it, and whoever last did happens before this.
+    pub(super) unsafe fn claim(&self, domain: &Shared, transient: bool) {
+        self.reader.holder.store(OWNED, Ordering::Relaxed);
+        self.owner.domain.set(ptr::from_ref(domain).cast_mut());
+        self.owner.sections.set(if transient { FRESH | TRANSIENT } else { FRESH });
+        self.note_poll(domain.clock.now());
     }
 
-    /// Makes the caller the owner, if there is none.
-    pub(super) fn try_claim(&self, clock: &Clock, transient: bool) -> bool {
-        let holder = &self.reader.holder;
-        // Acquire: the last owner's doings happen before the new one's. Pairs with `release`. The
-        // load before it only spares taken records the exchange.
-        if holder.load(Ordering::Relaxed) != FREE
-            || holder.compare_exchange(FREE, OWNED, Ordering::Acquire, Ordering::Relaxed).is_err()
-        {
-            return false;
-        }
-        self.with_own(|own| *own = Own::new(transient));
-        self.note_poll(clock.now());
-        true
+    /// The domain. Only for the owner.
+    #[inline]
+    pub(super) fn domain(&self) -> *const Shared {
+        self.owner.domain.get()
     }
 
-    /// Gives the record up. Its queue stays for others to look after.
-    pub(super) fn release(&self) {
-        // Release: pairs with `try_claim`.
-        self.reader.holder.store(FREE, Ordering::Release);
+    /// Says that nobody owns it any more.
+    pub(super) fn give_up(&self) {
+        self.reader.holder.store(FREE, Ordering::Relaxed);
     }
 
-    /// Gives the record up when the thread forgets it: now, or with its last section. If that was
-    /// leaked, never.
-    pub(super) fn resign(&self) {
-        let idle = self.with_own(|own| {
-            own.transient = true;
-            own.nesting == 0
-        });
-        if idle {
-            self.release();
-        }
+    /// To be called when the thread forgets the record: whether it is to be given up now. If not it is with its
+    /// last section. If that was leaked, never.
+    pub(super) fn resign(&self) -> bool {
+        let sections = &self.owner.sections;
+        sections.set(sections.get() | TRANSIENT);
+        !self.in_section()
     }
 
-    /// Opens a section. Only for the owner.
+    /// Opens a section. Only for the owner, and for a signal handler that interrupts it anywhere.
     #[inline]
     pub(super) fn enter(&self, clock: &Clock) {
-        let outermost = self.with_own(|own| {
+        let sections = self.owner.sections.get();
+        if sections & ENTERED != 0 {
             // Only leaked sections get there. Wrapping would end sections that are still open.
-            own.nesting = own.nesting.checked_add(1).expect("ptfrag: too many sections are open");
-            own.entered = true;
-            own.nesting == 1
-        });
-        if outermost {
-            self.reader.announcement.enter(clock.now());
+            let more = sections.checked_add(SECTION).expect("ptfrag: too many sections are open");
+            self.owner.sections.set(more);
+            return;
         }
+        let more = sections + SECTION;
+        self.owner.sections.set(more);
+        self.owner.came.set(1);
+        if sections != 0 {
+            // The first one, or one in a handler that interrupts another on its way here.
+            self.owner.place.open();
+        }
+        self.reader.announcement.enter(clock.now());
+        // SAFETY: the caller owns the record.
+        let is_open = unsafe { self.owner.place.is_open() };
+        if !is_open {
+            self.come_back(clock);
+        }
+        // Only now: a handler that comes before does all of it itself.
+        self.owner.sections.set((more & !FRESH) | ENTERED);
     }
 
-    /// Closes a section that this thread opened. The record may be another's afterwards.
-    #[inline]
-    pub(super) fn leave(&self) {
-        let (outermost, transient) = self.with_own(|own| {
-            own.nesting -= 1;
-            (own.nesting == 0, own.transient)
-        });
-        if outermost {
-            self.reader.announcement.leave();
-            if transient {
-                self.release();
+    /// Has the record looked at again, after it was parked or while that is going on.
+    #[cold]
+    fn come_back(&self, clock: &Clock) {
+        loop {
+            self.owner.place.open();
+            // In the time in which nobody looked the epoch may have moved on.
+            let now = clock.now();
+            self.note_poll(now);
+            self.reader.announcement.enter(now);
+            // SAFETY: the caller owns the record.
+            if unsafe { self.owner.place.is_open() } {
+                return;
             }
         }
     }
 
-    /// Closes a user's section as [`leave`](Self::leave) does, and tells whether it is time to
-    /// poll. If so, the record is still the caller's.
+    /// Closes a section that this thread opened, and tells whether the record is to be released: it is nobody's
+    /// any more.
     #[inline]
-    pub(super) fn leave_and_count(&self) -> bool {
-        let due = self.with_own(|own| {
-            own.drops += u32::from(own.nesting == 1);
-            own.nesting == 1
-                && !own.transient
-                && (own.drops >= own.drops_to_poll || own.calls >= CALLS_PER_POLL)
-        });
-        self.leave();
-        due
+    #[must_use]
+    pub(super) fn leave(&self) -> bool {
+        let sections = self.owner.sections.get();
+        if sections >= 2 * SECTION {
+            self.owner.sections.set(sections - SECTION);
+            return false;
+        }
+        self.leave_outermost(sections & TRANSIENT);
+        sections & TRANSIENT != 0
+    }
+
+    #[inline]
+    fn leave_outermost(&self, rest: usize) {
+        // A handler that comes after the next line has a section of its own. What this one did must not be put off
+        // until then.
+        compiler_fence(Ordering::SeqCst);
+        self.owner.sections.set(rest);
+        self.reader.announcement.leave();
+    }
+
+    /// Closes a user's section as [`leave`](Self::leave) does, unless that has more to do than to close the outermost
+    /// one. Whether it has, and otherwise whether it is time to poll.
+    #[inline]
+    pub(super) fn leave_and_count(&self) -> Option<bool> {
+        let owner = &self.owner;
+        if owner.sections.get() != SECTION | ENTERED {
+            return None;
+        }
+        self.leave_outermost(0);
+        let drops = owner.drops.get() + 1;
+        owner.drops.set(drops);
+        Some(drops >= owner.drops_to_poll.get() || owner.calls.get() >= CALLS_PER_POLL)
     }
 
     /// Whether the owner has a section open. Only for the owner.
     pub(super) fn in_section(&self) -> bool {
-        self.with_own(|own| own.nesting != 0)
+        self.owner.sections.get() >= SECTION
     }
 
-    /// Counts a head that the owner is about to queue.
+    /// Counts a head that the owner is about to queue, and tells whether it is time to gather those before.
     #[inline]
-    pub(super) fn count_call(&self) {
-        self.with_own(|own| {
-            own.calls = own.calls.saturating_add(1);
-            own.drops_to_poll = DROPS_PER_POLL;
-            own.entered = false;
-        });
+    pub(super) fn count_call(&self) -> bool {
+        let calls = self.owner.calls.get().wrapping_add(1);
+        self.owner.calls.set(calls);
+        self.owner.drops_to_poll.set(DROPS_PER_POLL);
+        self.owner.came.set(0);
+        calls % CALLS_PER_GATHERING == 0
+    }
+
+    /// Queues a head.
+    ///
+    /// # Safety
+    /// As for [`Queue::push`].
+    #[inline]
+    pub(super) unsafe fn push(&self, head: NonNull<RcuHead>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.queue.push(head, &self.owner.place) };
     }
 
     /// Whether a fence is worth it to find out whether the ticket of this epoch is current: it is where the
     /// thread does nothing but retire, and where the epoch does not move on for long.
     pub(super) fn is_fence_worth_it(&self, epoch: u64) -> bool {
+        let came = self.owner.came.get() != 0;
+        self.owner.came.set(0);
         self.with_own(|own| {
             if own.asked_in != epoch {
                 (own.asked_in, own.asks) = (epoch, 0);
             }
             own.asks = own.asks.saturating_add(1);
-            !mem::take(&mut own.entered) || own.asks > ASKS_WITHOUT_A_FENCE
+            !came || own.asks > ASKS_WITHOUT_A_FENCE
         })
     }
 
     /// Has the owner poll at its next outermost drop, and go on until there is nothing to do.
     pub(super) fn hurry(&self) {
-        self.with_own(|own| {
-            own.calls = CALLS_PER_POLL;
-            own.hurried = true;
-        });
+        self.owner.calls.set(self.owner.calls.get().max(CALLS_PER_POLL));
+        self.owner.hurried.set(1);
     }
 
     /// Whether that was asked for; it is not any more.
     pub(super) fn take_hurry(&self) -> bool {
-        self.with_own(|own| mem::take(&mut own.hurried))
+        let hurried = self.owner.hurried.get();
+        self.owner.hurried.set(0);
+        hurried != 0
     }
 
     /// Begins a poll of the owner, who has heads of its own if `busy`, and says whether it is one
-    /// that looks round at the others.
-    pub(super) fn begin_poll(&self, now: Epoch, busy: bool) -> bool {
-        let polls = self.with_own(|own| {
-            own.drops = 0;
-            own.calls = 0;
-            own.drops_to_poll = if busy { DROPS_PER_POLL } else { IDLE_DROPS_PER_POLL };
-            own.polls = own.polls.wrapping_add(1);
-            own.polls
-        });
+    /// that looks round at the others, and how many heads it has queued since the last one.
+    pub(super) fn begin_poll(&self, now: Epoch, busy: bool) -> (bool, usize) {
+        let called = self.owner.calls.get();
+        self.owner.calls.set(0);
+        self.owner.drops.set(0);
+        self.owner.drops_to_poll.set(if busy { DROPS_PER_POLL } else { IDLE_DROPS_PER_POLL });
         self.note_poll(now);
-        polls % POLLS_PER_ROUND == 0
+        self.with_own(|own| {
+            own.polls = own.polls.wrapping_add(1);
+            (own.polls % POLLS_PER_ROUND == 0, called)
+        })
     }
 
     fn note_poll(&self, now: Epoch) {
@@ -281,12 +335,23 @@ impl Record {
         self.reader.holder.load(Ordering::Relaxed) != OWNED || polled.age(now) >= NEGLECT
     }
 
+    /// Whether the record is worth the trouble to find out if it can be parked. A hint.
+    pub(super) fn seems_idle(&self, now: Epoch) -> bool {
+        let polled = Epoch::from_bits(self.owner.polled.load(Ordering::Relaxed));
+        polled.age(now) >= LONG_IDLE && self.announcement().is_none() && !self.queue.has_work()
+    }
+
+    /// Whether no section is open and nothing is queued. Then whoever queues something opens the place.
+    pub(super) fn is_idle(&self) -> bool {
+        self.announcement().is_none() && self.queue.park()
+    }
+
     /// Where the owner's next round of taking over goes on.
-    pub(super) fn cursor(&self) -> *const Self {
+    pub(super) fn cursor(&self) -> usize {
         self.with_own(|own| own.cursor)
     }
 
-    pub(super) fn set_cursor(&self, cursor: *const Self) {
+    pub(super) fn set_cursor(&self, cursor: usize) {
         self.with_own(|own| own.cursor = cursor);
     }
 

@@ -7,22 +7,42 @@ use super::{BATCH, POLLS_IN_A_HURRY, Shared, queue::Queue, record::Record, threa
 impl Shared {
     /// Tries to end the epoch.
     pub(super) fn advance(&self) -> bool {
-        self.clock.advance(|| self.records.iter().map(Record::announcement))
+        self.clock.advance(|| self.records.readers().map(Record::announcement))
     }
 
     /// [`Domain::poll`](super::Domain::poll) for the owner of `me`, who is neither in a section nor
     /// in a callback.
     pub(super) fn poll(&self, me: &Record) -> usize {
         let busy = me.queue.has_work();
-        let look_round = me.begin_poll(self.clock.now(), busy);
+        let (look_round, called) = me.begin_poll(self.clock.now(), busy);
         // Also for work that its owner will see to: only epochs that pass can show that it does
         // not.
-        if !(busy || self.records.iter().any(|record| record.queue.has_work())) {
+        if !(busy || self.has_work()) {
             return 0;
         }
-        self.advance();
-        let own = if busy { self.run_from(&me.queue, me, BATCH) } else { 0 };
-        if busy && !look_round { own } else { own + self.take_over(me) }
+        let own = if busy { self.run_own(me, BATCH + 2 * called) } else { 0 };
+        if look_round {
+            self.records.park(self.clock.now());
+        }
+        if busy {
+            if look_round { own + self.take_over(me) } else { own }
+        } else {
+            self.advance();
+            self.take_over(me)
+        }
+    }
+
+    /// Moves the owner's heads on, and runs at most `limit` of its callbacks: in one step of the epoch if
+    /// there are few of them, and otherwise in as many as there is nobody in the way of.
+    fn run_own(&self, me: &Record, limit: usize) -> usize {
+        let mut ran = 0;
+        loop {
+            let moved = self.advance();
+            ran += self.run_from(&me.queue, me, limit - ran);
+            if !moved || ran == limit || me.queue.stock() < BATCH {
+                return ran;
+            }
+        }
     }
 
     /// Polls for the owner of `me` until nothing is queued or nothing moves, but not for ever: what a reader
@@ -32,7 +52,7 @@ impl Shared {
             let epoch = self.clock.now();
             let ran = self.poll(me);
             let stuck = ran == 0 && epoch == self.clock.now();
-            if stuck || !self.records.iter().any(|record| record.queue.has_work()) {
+            if stuck || !self.has_work() {
                 return;
             }
         }
@@ -56,22 +76,26 @@ impl Shared {
     fn take_over(&self, me: &Record) -> usize {
         let now = self.clock.now();
         let cursor = me.cursor();
-        let here = |record: &&Record| ptr::eq(*record, cursor);
-        let rest = self.records.iter().skip_while(|record| !here(record));
-        let front = self.records.iter().take_while(|record| !here(record));
+        let rest = self.records.open().filter(|record| record.number() >= cursor);
+        let front = self.records.open().filter(|record| record.number() < cursor);
         let mut ran = 0;
         for record in rest.chain(front) {
             if ptr::eq(record, me) || !record.is_neglected(now) || !record.queue.has_work() {
                 continue;
             }
             if ran == BATCH {
-                me.set_cursor(record);
+                me.set_cursor(record.number());
                 return ran;
             }
             ran += self.run_from(&record.queue, me, BATCH - ran);
         }
-        me.set_cursor(ptr::null());
+        me.set_cursor(0);
         ran
+    }
+
+    /// Whether anything is queued. A hint.
+    fn has_work(&self) -> bool {
+        self.records.open().any(|record| record.queue.has_work())
     }
 
     /// Runs everything that is queued, and what that queues, until nothing is left.
@@ -82,10 +106,11 @@ impl Shared {
         thread::with_callback_mark(|| {
             loop {
                 let mut ran = 0;
-                for record in self.records.iter() {
-                    let any = record.queue.take_any();
+                for record in self.records.all() {
+                    // SAFETY: as the caller says.
+                    let all = unsafe { record.queue.take_all() };
                     // SAFETY: the domain is being torn down, without readers.
-                    ran += unsafe { any.run() };
+                    ran += unsafe { all.run() };
                 }
                 if ran == 0 {
                     break;

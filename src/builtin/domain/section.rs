@@ -36,7 +36,7 @@ impl<'d> Section<'d> {
         let record = match thread::record(shared) {
             Some(record) => record,
             // The thread's locals are gone, or going: a record for this section alone.
-            None => shared.records.claim(&shared.clock, true),
+            None => shared.records.claim(shared, true),
         };
         record.enter(&shared.clock);
         Self { domain: shared, record, thread: PhantomData }
@@ -50,7 +50,9 @@ impl<'d> Section<'d> {
 impl Drop for Section<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.record.leave();
+        if self.record.leave() {
+            self.domain.records.release(self.record);
+        }
     }
 }
 
@@ -98,9 +100,11 @@ impl<'d> Deref for Guard<'d> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // In the place of the section's own drop.
-        if self.section.record.leave_and_count() {
-            poll(self.section.domain, self.section.record);
+        match self.section.record.leave_and_count() {
+            Some(false) => {}
+            Some(true) => poll(self.section.domain, self.section.record),
+            // SAFETY: it is dropped here only.
+            None => unsafe { ManuallyDrop::drop(&mut self.section) },
         }
     }
 }

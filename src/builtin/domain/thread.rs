@@ -1,13 +1,9 @@
 //! What a thread knows of the domains that it uses.
 
-use alloc::vec::Vec;
-use core::{
-    cell::{Cell, RefCell},
-    ptr,
-};
+use core::{cell::Cell, ptr};
 
-use super::{Shared, record::Record};
-use crate::sync::{Arc, const_thread_local};
+use super::{Shared, record::Record, table::Table};
+use crate::sync::{Arc, PrivatePtr, const_new, const_thread_local};
 
 const_thread_local! {
     // Nothing is to be done about it when the thread ends, so a thread that looks here for the
@@ -15,107 +11,114 @@ const_thread_local! {
     static THREAD: Thread = const { Thread::new() };
 }
 const_thread_local! {
-    static REGISTRATIONS: Registrations = const { Registrations(RefCell::new(Vec::new())) };
+    static REGISTRATIONS: Registrations = const { Registrations::new() };
 }
 
-/// Which of its records a thread used last.
+/// Which of its records a thread used last. One word, so that a signal handler finds it right and leaves it so.
 ///
 /// # Invariants
-/// `domain` and `record` are null, or `record` is the thread's in `domain` and in the registrations,
-/// which keep `domain` allocated: no other domain can get its address.
+/// `last` is null or one of the registrations.
 struct Thread {
-    domain: Cell<*const Shared>,
-    record: Cell<*const Record>,
+    last: PrivatePtr<Record>,
     in_callback: Cell<bool>,
     /// Whether there ever was a registration.
     registered: Cell<bool>,
 }
 
 /// A thread's records. They are given up when it ends.
-struct Registrations(RefCell<Vec<Registration>>);
+struct Registrations {
+    table: Table,
+    /// Whether the table is being changed.
+    changing: Cell<bool>,
+}
 
-/// A record that this thread owns.
-///
-/// # Invariants
-/// `record` is one of `domain`'s, and owned by this thread.
-struct Registration {
-    domain: Arc<Shared>,
-    record: *const Record,
+impl Registrations {
+    const_new! {
+        fn new() -> Self {
+            Self { table: Table::new(), changing: Cell::new(false) }
+        }
+    }
 }
 
 impl Drop for Registrations {
     fn drop(&mut self) {
         let _ = THREAD.try_with(Thread::forget);
+        self.table.clear(resign);
     }
 }
 
-impl Drop for Registration {
-    fn drop(&mut self) {
-        // SAFETY: the domain is still there, and records live as long as it does.
-        unsafe { &*self.record }.resign();
+/// The thread has nothing to do with the record any more, nor with its domain.
+fn resign(record: &Record) {
+    // SAFETY: the registration was a reference to the domain.
+    let domain = unsafe { Arc::from_raw(record.domain()) };
+    if record.resign() {
+        domain.records.release(record);
     }
+}
+
+/// Whether nobody uses the record's domain any more.
+fn is_gone(record: &Record) -> bool {
+    // SAFETY: the registration is a reference to the domain.
+    unsafe { &*record.domain() }.is_dropped()
 }
 
 impl Thread {
-    const fn new() -> Self {
-        Self {
-            domain: Cell::new(ptr::null()),
-            record: Cell::new(ptr::null()),
-            in_callback: Cell::new(false),
-            registered: Cell::new(false),
+    const_new! {
+        fn new() -> Self {
+            Self {
+                last: PrivatePtr::new(ptr::null_mut()),
+                in_callback: Cell::new(false),
+                registered: Cell::new(false),
+            }
         }
     }
 
-    /// The record of this thread, if it has one, from the cache or from the list.
+    /// The record of this thread, if it has one, the last one or from the table.
     #[inline]
     fn find<'a>(&self, domain: &'a Shared) -> Option<&'a Record> {
-        if !ptr::eq(self.domain.get(), domain) {
-            self.switch(domain)?;
+        // SAFETY: by the invariant, and records live as long as their domain.
+        match unsafe { self.last.get().as_ref() } {
+            Some(last) if ptr::eq(last.domain(), domain) => Some(last),
+            _ => self.look_up(domain),
         }
-        // SAFETY: by the invariant, a record of `domain`, which keeps its records.
-        Some(unsafe { &*self.record.get() })
     }
 
-    /// Makes `domain` the one that was used last.
     #[cold]
-    fn switch(&self, domain: &Shared) -> Option<()> {
+    fn look_up<'a>(&self, domain: &'a Shared) -> Option<&'a Record> {
         if !self.registered.get() {
             return None;
         }
-        let find = |registrations: &Registrations| {
-            let registrations = registrations.0.borrow();
-            let known = registrations.iter().find(|known| ptr::eq(&*known.domain, domain))?;
-            Some(known.record)
-        };
+        let find = |known: &Registrations| known.table.find(domain).map(ptr::from_ref);
         let record = REGISTRATIONS.try_with(find).ok().flatten()?;
-        self.remember(domain, record);
-        Some(())
+        self.last.set(record.cast_mut());
+        // SAFETY: a record of `domain`, which keeps its records.
+        Some(unsafe { &*record })
     }
 
-    /// Claims a record, and forgets domains that are gone. `None` if the thread's list is gone.
+    /// Claims a record, and forgets domains that are gone. `None` if the thread's table is gone, or is just being
+    /// changed, which only a signal handler can find.
     #[cold]
     fn register<'a>(&self, domain: &'a Arc<Shared>) -> Option<&'a Record> {
-        let claim = |registrations: &Registrations| {
-            let record = domain.records.claim(&domain.clock, false);
-            let mut registrations = registrations.0.borrow_mut();
-            registrations.retain(|known| !known.domain.is_dropped());
-            registrations.push(Registration { domain: Arc::clone(domain), record });
-            record
+        let claim = |known: &Registrations| {
+            if known.changing.replace(true) {
+                return None;
+            }
+            let record = domain.records.claim(domain, false);
+            let _: *const Shared = Arc::into_raw(Arc::clone(domain));
+            // What was used last may be gone.
+            self.forget();
+            known.table.insert(record, is_gone, resign);
+            known.changing.set(false);
+            Some(record)
         };
-        let record = REGISTRATIONS.try_with(claim).ok()?;
+        let record = REGISTRATIONS.try_with(claim).ok().flatten()?;
         self.registered.set(true);
-        self.remember(domain, record);
+        self.last.set(ptr::from_ref(record).cast_mut());
         Some(record)
     }
 
-    fn remember(&self, domain: &Shared, record: *const Record) {
-        self.domain.set(domain);
-        self.record.set(record);
-    }
-
     fn forget(&self) {
-        self.domain.set(ptr::null());
-        self.record.set(ptr::null());
+        self.last.set(ptr::null_mut());
     }
 }
 

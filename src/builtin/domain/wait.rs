@@ -38,30 +38,30 @@ pub(super) fn barrier(domain: &Arc<Shared>) {
         Some(me) => wait(domain, me),
         None => {
             // The thread's locals are gone: a record for the time being.
-            let me = domain.records.claim(&domain.clock, true);
+            let me = domain.records.claim(domain, true);
             wait(domain, me);
-            me.release();
+            domain.records.release(me);
         }
     }
 }
 
 fn wait(domain: &Shared, me: &Record) {
     // All of them first, so that one grace period does for all.
-    for record in domain.records.iter() {
+    for record in domain.records.all() {
         domain.run_from(&record.queue, me, BATCH);
     }
-    for record in domain.records.iter() {
+    for record in domain.records.all() {
         drain(domain, &record.queue, me);
     }
     // The queues are empty of what was meant, but the last of it may still be running elsewhere.
-    for record in domain.records.iter() {
+    for record in domain.records.all() {
         record.wait_for_callbacks();
     }
 }
 
 /// Sees to it that everything that is in the queue now leaves it.
 fn drain(domain: &Shared, queue: &Queue, me: &Record) {
-    let goal = queue.goal();
+    let goal = queue.goal(&domain.clock);
     let backoff = Backoff::new();
     while !queue.reached(goal) {
         let moved = domain.advance();

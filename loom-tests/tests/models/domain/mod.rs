@@ -20,6 +20,7 @@ use loom::{
 use ptfrag::{Domain, OwnedDomain, Rcu, RcuHead};
 
 mod grace_periods;
+mod parking;
 mod queues;
 mod sections;
 mod tickets;

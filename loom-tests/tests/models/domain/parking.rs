@@ -1,0 +1,135 @@
+//! Records that nobody looks at, and owners that come back to them.
+
+use std::sync::Arc;
+
+use loom::thread;
+use ptfrag::Rcu;
+
+use super::World;
+use crate::support::check_scene;
+
+/// Polls until the caller's next poll is one that looks round.
+fn count_polls(world: &World) {
+    (0..7).for_each(|_| assert_eq!(world.domain.poll(), 0));
+}
+
+/// Has another thread park the record of this one, which is in no section.
+fn park(world: &Arc<World>) {
+    let other = Arc::clone(world);
+    let parker = thread::spawn(move || {
+        count_polls(&other);
+        other.other.queue(&other.domain);
+        other.poll(1);
+    });
+    parker.join().unwrap();
+}
+
+/// A reader comes, goes, and comes again while its record is being parked.
+///
+/// ```text
+/// reader                          parker
+/// enter; leave                    poll: mark the record's place; is the reader there? close the place
+/// enter: is the place open?       unpublish; synchronize, past whoever is parked
+/// look: published? read it        write the value
+/// leave
+/// ```
+///
+/// What is parked is not waited for, so nothing may be parked that reads. Two threads, at most 3 preemptions. Fails
+/// without the fence between the mark and the look at the announcement.
+#[test]
+fn a_reader_against_parking() {
+    check_scene(2, Some(3), || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        count_polls(&world);
+        world.other.queue(&world.domain);
+        let reader = thread::spawn(move || {
+            other.look();
+            other.look();
+        });
+        world.poll(1);
+        world.retire_and_wait();
+        reader.join().unwrap();
+    });
+}
+
+/// One thread parks the reader, and another goes past it.
+///
+/// ```text
+/// reader                  parker                          retirer
+/// enter                   poll: mark the record's         unpublish; synchronize: the place is closed
+/// look; read; leave         place; nobody there: close    write the value
+/// ```
+///
+/// Three threads, at most 3 preemptions. Fails when what the reader did does not happen before whoever skips its place:
+/// when the look at the announcement or at the places is not Acquire, or the exchange that closes not Release.
+#[test]
+fn a_third_goes_past_the_parked() {
+    check_scene(3, Some(3), || {
+        let world = World::new();
+        let (one, two) = (Arc::clone(&world), Arc::clone(&world));
+        count_polls(&world);
+        world.other.queue(&world.domain);
+        let reader = thread::spawn(move || one.look());
+        let retirer = thread::spawn(move || two.retire_and_wait());
+        world.poll(1);
+        reader.join().unwrap();
+        retirer.join().unwrap();
+    });
+}
+
+/// A reader comes back to a record that is parked.
+///
+/// ```text
+/// setup   the reader's record is parked
+/// reader                          retirer
+/// enter: announce; not open:      unpublish; synchronize
+///   open; announce again          write the value
+/// look: published? read it
+/// leave
+/// ```
+///
+/// Two threads, at most 4 preemptions. Fails when the reader does not announce its section again, with another fence,
+/// and when it opens nothing.
+#[test]
+fn a_parked_reader_comes_back() {
+    check_scene(2, Some(4), || {
+        let world = World::new();
+        drop(Rcu::read(&*world.domain));
+        park(&world);
+        let other = Arc::clone(&world);
+        let retirer = thread::spawn(move || other.retire_and_wait());
+        world.look();
+        retirer.join().unwrap();
+    });
+}
+
+/// A thread comes, and later queues something while its record is being parked, and does not come again: others find it.
+///
+/// ```text
+/// queuer                          parker
+/// enter; leave                    poll: mark the record's place; is its queue empty? close the place
+/// call: open the place if it is
+///   parked; push
+/// then the parker goes on polling
+/// ```
+///
+/// Two threads, at most 3 preemptions. Fails when the queue is not marked, so that whoever pushes later does not know, and
+/// when who finds the mark opens nothing.
+#[test]
+fn a_head_against_parking() {
+    check_scene(2, Some(3), || {
+        let world = World::new();
+        let other = Arc::clone(&world);
+        count_polls(&world);
+        world.other.queue(&world.domain);
+        let queuer = thread::spawn(move || {
+            drop(Rcu::read(&*other.domain));
+            other.retire();
+        });
+        world.poll(1);
+        queuer.join().unwrap();
+        world.poll(8);
+        assert!(world.value.ran());
+    });
+}

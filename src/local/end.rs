@@ -27,7 +27,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         }
     }
 
-    /// Ends the handle. Only once it has come to its end; what was let go before a panic is not there any more.
+    /// Ends the handle. After a panic it may be called once more: what had been let go by then is not there any
+    /// more.
     fn end(&mut self) {
         self.empty();
         if self.in_flight() {

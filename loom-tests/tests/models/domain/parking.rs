@@ -61,8 +61,8 @@ fn a_reader_against_parking() {
 /// look; read; leave         place; nobody there: close    write the value
 /// ```
 ///
-/// Three threads, at most 3 preemptions. Fails when what the reader did does not happen before whoever skips its place:
-/// when the look at the announcement or at the places is not Acquire, or the exchange that closes not Release.
+/// Three threads, at most 3 preemptions. Fails when the exchange that closes the place is not Release: what the reader did
+/// then does not happen before whoever skips it.
 #[test]
 fn a_third_goes_past_the_parked() {
     check_scene(3, Some(3), || {

@@ -12,7 +12,9 @@ mod spin;
 mod zeroed;
 
 #[cfg(feature = "std")]
-pub use self::domain::{Domain, Guard, OwnedDomain, Section};
+pub use self::domain::{
+    Domain, DomainStatus, Guard, HeadAge, OwnedDomain, Section, ThreadInTheWay,
+};
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 pub use self::{parts::Std, region::Region};
 pub use self::{spin::SpinLock, zeroed::Zeroed};

@@ -3,6 +3,9 @@
 /// Whether this is a model.
 pub(crate) const MODEL: bool = true;
 
+#[cfg(feature = "std")]
+pub(crate) use core::sync::atomic::AtomicU64 as RealAtomicU64;
+
 /// Waiting lets another thread go on.
 pub(crate) struct Backoff;
 

@@ -8,6 +8,8 @@ pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Or
 pub(crate) use std::{sync::Arc, thread_local as const_thread_local};
 
 pub(super) use portable_atomic::AtomicPtr as RealAtomicPtr;
+#[cfg(feature = "std")]
+pub(crate) use portable_atomic::AtomicU64 as RealAtomicU64;
 
 pub(crate) use super::cell::{OrderedPtr, UnsafeCell};
 

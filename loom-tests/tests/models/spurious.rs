@@ -175,7 +175,9 @@ fn claims_that_fail() {
         thread::spawn(move || first.look()).join().unwrap();
         plan_weak_failures(plan);
         let threads = [one, another].map(|world| thread::spawn(move || world.look()));
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         let _ = take_weak_failures();
     });
 }

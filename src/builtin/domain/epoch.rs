@@ -69,7 +69,7 @@ impl Announcement {
         self.0.load(Ordering::Acquire) == Self::NONE
     }
 
-    fn allows(&self, epoch: Epoch) -> bool {
+    pub(super) fn allows(&self, epoch: Epoch) -> bool {
         // Relaxed: `advance` has a fence on either side of the scan.
         let shown = self.0.load(Ordering::Relaxed);
         shown == Self::NONE || shown == epoch.0

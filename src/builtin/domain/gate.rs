@@ -9,8 +9,10 @@
 //! another word (it announces an epoch), makes a full fence, and looks at the place. Either it finds the mark, and
 //! opens the place, or its fence came before that of whoever marks the place later, who then finds what it said.
 
-use super::FAN;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, bound, fence};
+
+/// How many records a leaf has, and leaves a root.
+pub(super) const FAN: usize = bound(32, 2) as usize;
 
 /// The state of [`FAN`] places, two bits each: the low half of the word says *closing*, and with the bit in
 /// the high half it is *closed*.
@@ -47,6 +49,11 @@ impl Gate {
     pub(super) fn is_open(&self, place: Mask) -> bool {
         // Relaxed: comes after a full fence, as the module's documentation has it.
         self.0.load(Ordering::Relaxed) & place.0 == 0
+    }
+
+    /// Whether the place is closed, for the moment.
+    pub(super) fn is_closed(&self, place: Mask) -> bool {
+        self.0.load(Ordering::Relaxed) & place.0 == place.0
     }
 
     /// Opens the place. Whoever marks it later finds what was done before this.

@@ -84,14 +84,19 @@ mod chain;
 mod epoch;
 mod gate;
 mod owned;
+mod owner;
+mod pace;
 mod queue;
 mod record;
 mod records;
 mod run;
 mod section;
+mod signature;
+mod status;
 mod table;
 mod thread;
 mod ticket;
+mod tree;
 mod wait;
 
 use core::{fmt, panic::RefUnwindSafe, ptr::NonNull};
@@ -99,53 +104,13 @@ use core::{fmt, panic::RefUnwindSafe, ptr::NonNull};
 use crate::{
     embed::Rcu,
     rcu_head::{RcuFn, RcuHead},
-    sync::{Arc, AtomicBool, Ordering, bound},
+    sync::{Arc, AtomicBool, Ordering},
 };
 use epoch::Clock;
 pub use owned::OwnedDomain;
 use records::Records;
 pub use section::{Guard, Section};
-
-/// The most callbacks that a poll runs from its own thread's queue, and again from those of others:
-/// few enough for a pause between two operations, enough to pay for the look at all records.
-const BATCH: usize = 64;
-
-/// After so many calls of its own a thread polls at the next end of a section: half a batch, so
-/// that a backlog shrinks.
-const CALLS_PER_POLL: usize = BATCH / 2;
-
-/// After so many calls without a poll the queuer itself sees to it that its stack does not grow long.
-const CALLS_PER_GATHERING: usize = 256;
-
-/// A thread with heads of its own also polls at every so many ends of a section. A call needs three
-/// polls, and a [`Local`](crate::Local) makes one at a time: what it retires meanwhile in a section
-/// each has to fit into it, which it does if the fragments have less than 16 KiB.
-const DROPS_PER_POLL: usize = 64;
-
-/// A thread that has queued nothing still polls at every so many ends of a section, for the others.
-const IDLE_DROPS_PER_POLL: usize = 128;
-
-/// A thread with heads of its own looks round at those of others at every so many polls: their
-/// records are on cache lines that their owners write.
-const POLLS_PER_ROUND: u32 = 8;
-
-/// A thread that goes in and out of sections asks so many times in an epoch whether a ticket is still current
-/// before it takes the trouble: a fence, which costs as much as a section.
-const ASKS_WITHOUT_A_FENCE: u32 = bound(2 * DROPS_PER_POLL as u32, 0);
-
-/// So often a thread polls at most at the end of one section when pages are scarce.
-const POLLS_IN_A_HURRY: u32 = bound(64, 4);
-
-/// After so many epochs without a poll of its owner, others look after a queue. A batch needs two
-/// or three of them, so a thread that polls at all keeps its own.
-const NEGLECT: u64 = 4;
-
-/// After so many epochs without a poll of its owner, a record in which no section is open and nothing is queued
-/// is parked.
-const LONG_IDLE: u64 = bound(8, 1) as u64;
-
-/// How many records a leaf has, and leaves a root: two bits each, of a word.
-const FAN: usize = bound(32, 2) as usize;
+pub use status::{DomainStatus, HeadAge, ThreadInTheWay};
 
 /// What the domain's threads share.
 ///
@@ -234,6 +199,15 @@ impl Domain {
     #[track_caller]
     pub fn synchronize(&self) {
         wait::synchronize(&self.shared);
+    }
+
+    /// What the domain is doing, for an operator: how much waits and for how long, and who is in the way.
+    ///
+    /// Takes no lock and waits for nobody, at any time, also inside sections and callbacks; it allocates for the name of
+    /// a thread. It looks at the records of all threads, so it is not for every operation.
+    #[must_use]
+    pub fn status(&self) -> DomainStatus {
+        self.shared.status()
     }
 
     /// Waits until all callbacks that were queued before, by any thread, have run; they happen

@@ -8,13 +8,14 @@ use core::{
 use super::{
     chain::Chain,
     epoch::{Clock, Epoch},
-    records::Place,
+    signature,
+    tree::Place,
 };
 use crate::{
     builtin::SpinLock,
     embed::RawLock,
     rcu_head::RcuHead,
-    sync::{AtomicPtr, AtomicUsize, Ordering, UnsafeCell},
+    sync::{AtomicPtr, AtomicUsize, Ordering, RealAtomicU64, UnsafeCell},
 };
 
 /// The heads of one record.
@@ -33,6 +34,8 @@ pub(super) struct Queue {
     lock: SpinLock,
     /// How many heads `batches` held when it was last unlocked: a hint.
     stock: AtomicUsize,
+    /// The epoch in which the oldest of them began to wait, and when that was.
+    oldest: [RealAtomicU64; 2],
     batches: UnsafeCell<Batches>,
 }
 
@@ -43,11 +46,17 @@ const PARKED: *mut RcuHead = ptr::without_provenance_mut(1);
 struct Batch {
     heads: Chain,
     tag: Epoch,
+    /// When the first of them was tagged.
+    since: u64,
+}
+
+impl Batch {
+    const NONE: Self = Self { heads: Chain::EMPTY, tag: Epoch::LONG_AGO, since: 0 };
 }
 
 /// What has been taken off the stack, in the order in which it was.
 struct Batches {
-    ripe: Chain,
+    ripe: Batch,
     /// The older one first, with tags that differ. There are never more than two: when a third epoch
     /// begins, the grace period of the first is over.
     waiting: [Batch; 2],
@@ -57,8 +66,7 @@ struct Batches {
 
 impl Batches {
     fn new() -> Self {
-        let none = || Batch { heads: Chain::EMPTY, tag: Epoch::LONG_AGO };
-        Self { ripe: Chain::EMPTY, waiting: [none(), none()], taken: 0 }
+        Self { ripe: Batch::NONE, waiting: [Batch::NONE; 2], taken: 0 }
     }
 
     /// Moves on what has waited long enough.
@@ -68,9 +76,13 @@ impl Batches {
         }
         let now = clock.now_after_readers();
         for batch in &mut self.waiting {
-            if batch.tag.is_over(now) {
-                self.ripe.append(batch.heads.take());
+            if batch.heads.is_empty() || !batch.tag.is_over(now) {
+                continue;
             }
+            if self.ripe.heads.is_empty() {
+                (self.ripe.tag, self.ripe.since) = (batch.tag, batch.since);
+            }
+            self.ripe.heads.append(batch.heads.take());
         }
     }
 
@@ -87,12 +99,19 @@ impl Batches {
             return;
         }
         debug_assert!(newer.heads.is_empty() || newer.tag == tag);
-        newer.tag = tag;
+        if newer.heads.is_empty() {
+            (newer.tag, newer.since) = (tag, signature::time());
+        }
         newer.heads.append(heads);
     }
 
     fn stock(&self) -> usize {
-        self.ripe.len() + self.waiting.iter().map(|batch| batch.heads.len()).sum::<usize>()
+        self.ripe.heads.len() + self.waiting.iter().map(|batch| batch.heads.len()).sum::<usize>()
+    }
+
+    fn oldest(&self) -> Option<&Batch> {
+        let [older, newer] = &self.waiting;
+        [&self.ripe, older, newer].into_iter().find(|batch| !batch.heads.is_empty())
     }
 }
 
@@ -103,9 +122,11 @@ fn is_empty(top: *mut RcuHead) -> bool {
 impl Queue {
     pub(super) fn new() -> Self {
         Self {
-            incoming: AtomicPtr::new(ptr::null_mut()),
+            // Nobody looks for a record before something opens its place.
+            incoming: AtomicPtr::new(PARKED),
             lock: SpinLock::new(),
             stock: AtomicUsize::new(0),
+            oldest: [RealAtomicU64::new(0), RealAtomicU64::new(0)],
             batches: UnsafeCell::new(Batches::new()),
         }
     }
@@ -147,7 +168,18 @@ impl Queue {
     /// Whether there is something to do here. A hint: it may lag behind.
     pub(super) fn has_work(&self) -> bool {
         // Relaxed: what is missed is found the next time.
-        !is_empty(self.incoming.load(Ordering::Relaxed)) || self.stock() != 0
+        self.has_arrivals() || self.stock() != 0
+    }
+
+    /// Whether something is on the stack. A hint, likewise.
+    pub(super) fn has_arrivals(&self) -> bool {
+        !is_empty(self.incoming.load(Ordering::Relaxed))
+    }
+
+    /// When the oldest of what has been taken off the stack began to wait: the epoch, and the time.
+    pub(super) fn oldest(&self) -> Option<(Epoch, u64)> {
+        let [tag, since] = self.oldest.each_ref().map(|word| word.load(Ordering::Relaxed));
+        (self.stock() != 0).then(|| (Epoch::from_bits(tag), since))
     }
 
     /// Whether nothing is queued, for sure. If so, whoever queues something opens the record's place first.
@@ -181,7 +213,7 @@ impl Queue {
         }
         self.with_batches(|batches| {
             self.move_on(batches, clock);
-            let ripe = batches.ripe.split(limit);
+            let ripe = batches.ripe.heads.split(limit);
             if !ripe.is_empty() {
                 running();
             }
@@ -234,7 +266,7 @@ impl Queue {
     pub(super) unsafe fn take_all(&self) -> Chain {
         self.lock.lock();
         self.with_batches(|batches| {
-            let mut all = batches.ripe.take();
+            let mut all = batches.ripe.heads.take();
             batches.waiting.iter_mut().for_each(|batch| all.append(batch.heads.take()));
             // SAFETY: by the queue's invariant; the caller says that whoever queued has come to an end.
             all.append(unsafe { Chain::from_raw(self.take_incoming()) });
@@ -257,6 +289,12 @@ impl Queue {
             // SAFETY: this thread locked the queue, and unlocks it only below.
             let batches = unsafe { &mut *batches };
             let result = work(batches);
+            if let Some(oldest) = batches.oldest() {
+                let seen = [oldest.tag.to_bits(), oldest.since];
+                for (word, seen) in self.oldest.iter().zip(seen) {
+                    word.store(seen, Ordering::Relaxed);
+                }
+            }
             (result, batches.stock())
         });
         if self.stock() != stock {

@@ -1,173 +1,32 @@
-//! A domain's records: found by those who look, claimed by threads that come, given up by those that end.
+//! A domain's records: claimed by threads that come, given up by those that end.
 
 use alloc::boxed::Box;
 use core::ptr;
 
-use super::{
-    FAN, Shared,
-    epoch::Epoch,
-    gate::{Gate, Mask},
-    record::Record,
-};
+use super::{Shared, epoch::Epoch, record::Record, tree::Tree};
 use crate::{
     builtin::SpinLock,
     embed::RawLock,
-    sync::{AtomicPtr, AtomicUsize, MODEL, Ordering},
+    sync::{AtomicPtr, Ordering},
 };
 
-/// Some records, and which of them are to be looked at.
-pub(super) struct Leaf {
-    gate: Gate,
-    records: [AtomicPtr<Record>; FAN],
-    root: *const Root,
-    /// Its place in the root.
-    mask: Mask,
-}
-
-/// loom would try the orders of the roots' gates beside those of the leaves', which work alike: there they stay
-/// open, and shuttle plays with both.
-const LOOM: bool = cfg!(ptfrag_loom);
-
-/// Some leaves, and which of them are to be looked at.
-struct Root {
-    gate: Gate,
-    leaves: [AtomicPtr<Leaf>; FAN],
-    next: AtomicPtr<Root>,
-}
-
-/// Where a record stands.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    leaf: *const Leaf,
-    mask: Mask,
-    /// Counted over the whole domain.
-    pub(super) number: usize,
-}
-
-/// All records of a domain. They are made one after the other and stay until it is dropped; those that
-/// nobody has had a use for lately are *parked*: nobody looks at them.
-///
-/// # Invariants
-/// What the pointers refer to are roots, leaves and records from `Box`es, freed only when this is dropped.
+/// All records of a domain.
 pub(super) struct Records {
     orphans: Box<Record>,
-    root: Box<Root>,
-    /// How many records there are or will be in a moment.
-    made: AtomicUsize,
+    tree: Tree,
     /// A stack of records that nobody owns. Anybody pushes; only who holds `claiming` takes off, so what is on
     /// top stays linked to the same one for as long as it is there.
     free: AtomicPtr<Record>,
     claiming: SpinLock,
-    parking: SpinLock,
-}
-
-// SAFETY: records may be shared, and the tree owns them.
-unsafe impl Send for Records {}
-// SAFETY: as above; the pointers change only atomically.
-unsafe impl Sync for Records {}
-
-impl Leaf {
-    fn new(root: *const Root, place: usize) -> Self {
-        Self { gate: Gate::new(), records: pointers(), root, mask: Mask::of(place) }
-    }
-}
-
-impl Root {
-    /// With its first leaf.
-    fn new() -> Box<Self> {
-        let gate = if LOOM { Gate::open_for_good() } else { Gate::new() };
-        let root =
-            Box::new(Self { gate, leaves: pointers(), next: AtomicPtr::new(ptr::null_mut()) });
-        let leaf = Box::into_raw(Box::new(Leaf::new(&*root, 0)));
-        // Relaxed: whoever finds the root finds it.
-        root.leaves[0].store(leaf, Ordering::Relaxed);
-        root
-    }
-
-    /// The one after it, for when all of its places are taken, which no model comes to.
-    fn next(&self) -> Option<&Self> {
-        // SAFETY: roots live as long as the tree.
-        if MODEL { None } else { unsafe { load(&self.next) } }
-    }
-}
-
-fn pointers<T>() -> [AtomicPtr<T>; FAN] {
-    core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()))
-}
-
-/// What `slot` refers to, if anything.
-///
-/// # Safety
-/// It is null, or refers to something that lives for `'a`.
-unsafe fn load<'a, T>(slot: &AtomicPtr<T>) -> Option<&'a T> {
-    // Acquire: pairs with the release of whoever made it.
-    let value = slot.load(Ordering::Acquire);
-    // SAFETY: the caller says so.
-    unsafe { value.as_ref() }
-}
-
-/// The same, made now if there is nothing. The slot's memory owns it.
-///
-/// # Safety
-/// As for [`load`].
-unsafe fn load_or<'a, T>(slot: &AtomicPtr<T>, make: impl FnOnce() -> Box<T>) -> &'a T {
-    // SAFETY: passed on.
-    if let Some(value) = unsafe { load(slot) } {
-        return value;
-    }
-    let new = Box::into_raw(make());
-    // Release: whoever finds it finds it initialised. Acquire on failure: it is another's.
-    let value =
-        match slot.compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Acquire) {
-            Ok(_) => new,
-            Err(other) => {
-                // SAFETY: nobody else has seen it.
-                drop(unsafe { Box::from_raw(new) });
-                other
-            }
-        };
-    // SAFETY: it was just made, or the caller says so.
-    unsafe { &*value }
-}
-
-impl Place {
-    /// The place of the orphans, which are always looked at.
-    pub(super) const NONE: Self = Self { leaf: ptr::null(), mask: Mask::of(0), number: 0 };
-
-    /// Whether the record is looked at. After a full fence that follows the announcement.
-    ///
-    /// # Safety
-    /// It is the place of a record that has an owner.
-    #[inline]
-    pub(super) unsafe fn is_open(&self) -> bool {
-        // SAFETY: the leaf of a record that has an owner lives as long as it.
-        let leaf = unsafe { &*self.leaf };
-        leaf.gate.is_open(self.mask)
-    }
-
-    /// Has the record looked at from the next full fence on, from below: whoever closes the leaf's place finds the
-    /// record's open.
-    pub(super) fn open(&self) {
-        // SAFETY: null, or of the tree that the record is in.
-        let Some(leaf) = (unsafe { self.leaf.as_ref() }) else { return };
-        leaf.gate.open(self.mask);
-        if !LOOM {
-            // SAFETY: the root of a leaf lives as long as it.
-            let root = unsafe { &*leaf.root };
-            root.gate.open(leaf.mask);
-        }
-    }
 }
 
 impl Records {
     pub(super) fn new() -> Self {
         Self {
             orphans: Box::new(Record::orphans()),
-            root: Root::new(),
-            made: AtomicUsize::new(0),
+            tree: Tree::new(),
             free: AtomicPtr::new(ptr::null_mut()),
             claiming: SpinLock::new(),
-            parking: SpinLock::new(),
         }
     }
 
@@ -179,7 +38,7 @@ impl Records {
     /// A record for the caller to own: one that nobody needs any more, or else a new one, the only
     /// thing in a domain that is ever allocated.
     pub(super) fn claim(&self, domain: &Shared, transient: bool) -> &Record {
-        let record = self.take_free().unwrap_or_else(|| self.make());
+        let record = self.take_free().unwrap_or_else(|| self.tree.make());
         // SAFETY: nobody else owns it, and it is not among the free ones any more.
         unsafe { record.claim(domain, transient) };
         record
@@ -222,105 +81,24 @@ impl Records {
         found
     }
 
-    /// A new record, which is not looked at before its owner's first section.
-    fn make(&self) -> &Record {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let (at, place) = (number / FAN, number % FAN);
-        let mut root = &*self.root;
-        for _ in 0..at / FAN {
-            // SAFETY: roots live as long as the tree.
-            root = unsafe { load_or(&root.next, Root::new) };
-        }
-        let at = at % FAN;
-        // SAFETY: leaves live as long as the tree.
-        let leaf = unsafe { load_or(&root.leaves[at], || Box::new(Leaf::new(root, at))) };
-        let record = Record::owned(Place { leaf, mask: Mask::of(place), number });
-        let record = Box::into_raw(Box::new(record));
-        // Release: whoever finds it finds it initialised.
-        leaf.records[place].store(record, Ordering::Release);
-        // SAFETY: it was just made, and lives as long as the tree.
-        unsafe { &*record }
-    }
-
-    fn roots(&self) -> impl Iterator<Item = &Root> {
-        core::iter::successors(Some(&*self.root), |root| root.next())
-    }
-
     /// The orphans', and all records that are not parked: all in which a section may be open, and all that
     /// may have something queued.
     pub(super) fn open(&self) -> impl Iterator<Item = &Record> {
         core::iter::once(self.orphans()).chain(self.readers())
     }
 
-    /// All records in which a section may be open. What the sections of the others did happens before the
-    /// end of this.
+    /// See [`Tree::readers`].
     pub(super) fn readers(&self) -> impl Iterator<Item = &Record> {
-        self.roots().flat_map(|root| {
-            // SAFETY: leaves live as long as the tree. One that is not found yet has no section that began
-            // before the caller's full fence, and a record neither.
-            let leaves = root.gate.places().filter_map(|at| unsafe { load(&root.leaves[at]) });
-            leaves.flat_map(|leaf: &Leaf| {
-                // SAFETY: likewise.
-                leaf.gate.places().filter_map(|place| unsafe { load(&leaf.records[place]) })
-            })
-        })
+        self.tree.readers()
     }
 
-    /// All records, parked or not, and the orphans'.
+    /// All records, parked or not.
     pub(super) fn all(&self) -> impl Iterator<Item = &Record> {
-        // SAFETY: leaves and records live as long as the tree.
-        let leaf = |slot| unsafe { load::<Leaf>(slot) };
-        // SAFETY: likewise.
-        let record = |slot| unsafe { load::<Record>(slot) };
-        let leaves = self.roots().flat_map(move |root| root.leaves.iter().filter_map(leaf));
-        let records = leaves.flat_map(move |leaf| leaf.records.iter().filter_map(record));
-        core::iter::once(self.orphans()).chain(records)
+        core::iter::once(self.orphans()).chain(self.tree.all())
     }
 
-    /// Parks those that are idle, unless another thread is at it.
+    /// See [`Tree::park`].
     pub(super) fn park(&self, now: Epoch) {
-        if !self.parking.try_lock() {
-            return;
-        }
-        for root in self.roots() {
-            // SAFETY: leaves and records live as long as the tree.
-            let leaf = |at: usize| unsafe { load::<Leaf>(&root.leaves[at]) };
-            for leaf in root.gate.places().filter_map(leaf) {
-                // SAFETY: likewise.
-                let record = |place: usize| unsafe { load::<Record>(&leaf.records[place]) };
-                let seems_idle = |place| record(place).is_some_and(|record| record.seems_idle(now));
-                let is_idle = |place| record(place).is_some_and(Record::is_idle);
-                leaf.gate.close(leaf.gate.places().only(seems_idle), is_idle);
-            }
-            let is_idle = |at| leaf(at).is_some_and(|leaf| leaf.gate.is_all_closed());
-            if LOOM {
-                continue;
-            }
-            root.gate.close(root.gate.places().only(is_idle), is_idle);
-        }
-        // SAFETY: this thread locked it.
-        unsafe { self.parking.unlock() };
-    }
-}
-
-impl Drop for Records {
-    fn drop(&mut self) {
-        /// What the slot refers to, for the caller to free.
-        fn take<T>(slot: &AtomicPtr<T>) -> Option<Box<T>> {
-            // Relaxed: whoever drops the tree has it to itself.
-            let value = slot.swap(ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: from a `Box`, and nobody refers to it any more.
-            (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
-        }
-        let free = |root: &Root| {
-            for leaf in root.leaves.iter().filter_map(take) {
-                leaf.records.iter().filter_map(take).for_each(drop);
-            }
-            take(&root.next)
-        };
-        let mut next = free(&self.root);
-        while let Some(root) = next {
-            next = free(&root);
-        }
+        self.tree.park(now);
     }
 }

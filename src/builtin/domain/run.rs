@@ -2,7 +2,13 @@
 
 use core::ptr;
 
-use super::{BATCH, POLLS_IN_A_HURRY, Shared, queue::Queue, record::Record, thread};
+use super::{
+    Shared,
+    pace::{BATCH, POLLS_IN_A_HURRY},
+    queue::Queue,
+    record::Record,
+    thread,
+};
 
 impl Shared {
     /// Tries to end the epoch.
@@ -67,6 +73,7 @@ impl Shared {
         }
         // SAFETY: the heads are ripe, and the caller is in no section.
         let ran = thread::with_callback_mark(|| unsafe { ripe.run() });
+        me.count_ran(ran);
         me.toggle_running();
         ran
     }

@@ -1,6 +1,6 @@
 //! Waiting for a grace period, or for callbacks.
 
-use super::{BATCH, Shared, queue::Queue, record::Record, thread};
+use super::{Shared, pace::BATCH, queue::Queue, record::Record, thread};
 use crate::sync::{Arc, Backoff};
 
 /// Waiting in a section would be waiting for oneself.

@@ -1,0 +1,79 @@
+//! Which thread has a record, and when something happened: for operators only.
+
+use crate::sync::{MODEL, Ordering, RealAtomicU64};
+
+/// A thread's name and number. Whoever reads it while it changes gets something in between.
+pub(super) struct Signature {
+    name: [RealAtomicU64; 2],
+    id: RealAtomicU64,
+}
+
+impl Signature {
+    pub(super) fn none() -> Self {
+        Self { name: [RealAtomicU64::new(0), RealAtomicU64::new(0)], id: RealAtomicU64::new(0) }
+    }
+
+    /// Makes it this thread's.
+    pub(super) fn sign(&self) {
+        if MODEL {
+            return;
+        }
+        let thread = std::thread::current();
+        let mut name = [0; 16];
+        let known = thread.name().unwrap_or_default().as_bytes();
+        let len = known.len().min(name.len());
+        name[..len].copy_from_slice(&known[..len]);
+        self.set(name, id());
+    }
+
+    pub(super) fn clear(&self) {
+        if !MODEL {
+            self.set([0; 16], 0);
+        }
+    }
+
+    fn set(&self, name: [u8; 16], id: u64) {
+        for (word, bytes) in self.name.iter().zip(name.chunks_exact(8)) {
+            let bytes = bytes.try_into().expect("eight at a time");
+            word.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+        }
+        self.id.store(id, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> ([u8; 16], u64) {
+        let mut name = [0; 16];
+        for (word, bytes) in self.name.iter().zip(name.chunks_exact_mut(8)) {
+            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        (name, self.id.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(all(target_os = "linux", not(any(ptfrag_loom, ptfrag_shuttle))))]
+fn id() -> u64 {
+    // SAFETY: it has no conditions.
+    let id = unsafe { libc::gettid() };
+    id.unsigned_abs().into()
+}
+
+#[cfg(not(all(target_os = "linux", not(any(ptfrag_loom, ptfrag_shuttle)))))]
+fn id() -> u64 {
+    0
+}
+
+/// Milliseconds since whenever, cheaply: one tick of the system more or less.
+#[cfg(all(target_os = "linux", not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub(super) fn time() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is there to be written to.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+#[cfg(not(all(target_os = "linux", not(any(ptfrag_loom, ptfrag_shuttle)))))]
+pub(super) fn time() -> u64 {
+    use std::{sync::LazyLock, time::Instant};
+
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    if MODEL { 0 } else { START.elapsed().as_millis() as u64 }
+}

@@ -794,3 +794,133 @@ fn readers_never_see_reclaimed_values() {
     let reclaimed = values.iter().filter(|value| value.reclaimed.load(Ordering::Relaxed)).count();
     assert_eq!(reclaimed, REPLACED * rounds);
 }
+
+/// What an operator sees: what waits, and who is in the way.
+#[test]
+fn a_domain_tells_what_it_does() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let [entered, leave] = [(); 2].map(|()| Barrier::new(2));
+    thread::scope(|scope| {
+        let reader = || {
+            let _guard = domain.read();
+            entered.wait();
+            leave.wait();
+        };
+        thread::Builder::new().name("stalled".into()).spawn_scoped(scope, reader).unwrap();
+        entered.wait();
+        drop(domain.read());
+        assert_eq!((domain.status().queued, domain.status().oldest), (0, None));
+        assert_eq!(domain.status().in_the_way, None, "the epoch has just begun");
+        (0..100).for_each(|_| count(&domain, &ran));
+        assert_eq!(domain.status().queued, 100);
+        assert_eq!(settle(&domain), 0);
+        let status = domain.status();
+        assert_eq!((status.queued, status.ran), (100, 0));
+        assert_eq!((status.in_use, status.parked, status.free), (2, 0, 0));
+        assert_eq!(status.oldest.unwrap().epochs, 0);
+        let thread = status.in_the_way.clone().unwrap();
+        assert_eq!(thread.name, "stalled");
+        assert_eq!(thread.id != 0, cfg!(target_os = "linux"));
+        let text = status.to_string();
+        let [epoch, id] = [status.epoch, thread.id];
+        assert!(text.starts_with(&format!("epoch {epoch}: 100 heads queued, the oldest for 0 ")));
+        assert!(
+            text.contains(", 0 callbacks run; 2 records in use, 0 parked, 0 free; held up by ")
+        );
+        assert!(text.ends_with("stalled") || text.ends_with(&format!("stalled ({id})")), "{text}");
+        leave.wait();
+    });
+    domain.barrier();
+    let status = domain.status();
+    assert_eq!((status.queued, status.ran, status.oldest), (0, 100, None));
+    assert_eq!((status.in_use, status.free, status.in_the_way), (1, 1, None));
+    // Who has not come for long is parked. What polls when nothing is queued moves no epoch.
+    for _ in 0..100 {
+        count(&domain, &ran);
+        domain.poll();
+    }
+    assert_eq!(domain.status().free, 1);
+}
+
+/// A thread that has a record and has never been in a section, or not for long, may queue something and sleep.
+#[test]
+fn what_sleepers_queue_is_found() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let step = Barrier::new(2);
+    for in_section in [false, true] {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                domain.poll();
+                if in_section {
+                    drop(domain.read());
+                }
+                step.wait();
+                step.wait();
+                count(&domain, &ran);
+                step.wait();
+                step.wait();
+            });
+            step.wait();
+            // Until it is parked.
+            let others = counter();
+            for _ in 0..100 {
+                count(&domain, &others);
+                domain.poll();
+            }
+            assert_eq!(domain.status().parked, 1);
+            step.wait();
+            step.wait();
+            settle(&domain);
+            assert_eq!(ran.swap(0, Ordering::Relaxed), 1);
+            step.wait();
+        });
+    }
+}
+
+/// Threads by the hundred come, are parked, come back, and end; records of those that have ended serve others.
+#[test]
+fn crowds_come_and_go() {
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    for crowd in [10, 100, 1100, 100] {
+        let (together, again) = (Barrier::new(crowd + 1), Barrier::new(crowd + 1));
+        thread::scope(|scope| {
+            for _ in 0..crowd {
+                let user = || {
+                    drop(domain.read());
+                    together.wait();
+                    together.wait();
+                    let guard = domain.read();
+                    again.wait();
+                    again.wait();
+                    count(&domain, &ran);
+                    drop(guard);
+                };
+                thread::Builder::new().stack_size(32 << 10).spawn_scoped(scope, user).unwrap();
+            }
+            together.wait();
+            let others = counter();
+            for _ in 0..200 {
+                count(&domain, &others);
+                domain.poll();
+            }
+            assert_eq!(domain.status().parked, crowd);
+            together.wait();
+            again.wait();
+            // All of them are in sections: nothing can be over.
+            count(&domain, &ran);
+            assert_eq!(domain.status().parked, 0);
+            settle(&domain);
+            assert_eq!(ran.load(Ordering::Relaxed), 0);
+            again.wait();
+        });
+        domain.barrier();
+        assert_eq!(ran.swap(0, Ordering::Relaxed), crowd + 1);
+    }
+    // One at a time takes a free record rather than a new one.
+    let status = domain.status();
+    let records = status.in_use + status.parked + status.free;
+    assert!(records <= 1101, "{status}");
+}

@@ -7,10 +7,14 @@
 //!
 //! - **Enter**: load the epoch; store it as the announcement; full fence.
 //! - **Leave**: clear the announcement (release).
-//! - **Advance** from `e` to `e + 1`: load the epoch; full fence; look at every record, and give up
-//!   if one announces anything else than `e`; acquire fence; compare-and-swap the epoch (release).
+//! - **Advance** from `e` to `e + 1`: load the epoch; full fence; look at every record that is not parked, and
+//!   give up if one announces anything else than `e`; acquire fence; compare-and-swap the epoch (release).
 //!   Nobody waits for a reader here.
-//! - **Call**: push the head on a stack, the thread's own or, if it has no record, the *orphans'*.
+//! - **Park**: mark the place of a record as closing; full fence; if its owner announces nothing (acquire) and its
+//!   queue is empty, and nobody has opened the place since, close it (release). One thread at a time does that.
+//! - **Enter**, after the fence: if the place is not open, open it (release), and begin again.
+//! - **Call**: push the head on a stack, the thread's own or, if it has no record, the *orphans'*; before that open the
+//!   place if whoever parked the record has left a mark on the stack.
 //! - **Tag**: somebody, the queuer or another, takes a whole stack off; full fence; loads the
 //!   epoch. That is the batch's tag `t`.
 //! - **Run**: once the epoch (acquire) is at least `t + 2`, the batch's callbacks may run.
@@ -42,6 +46,15 @@
 //! returns anything older. It does not make plain data that was written before the call safe to
 //! read: a reader comes to them through a pointer that it loads with acquire, as always.
 //!
+//! **Parked records.** Let a section have `R` before `A`, and the advance skip its record. After `R` the owner found
+//! the place open. Where the advance found it closed, it was closed later than that: an earlier close was undone by an
+//! opening before `R`, hence before `A`, and the advance sees that or what came later. So whoever closed it had not
+//! marked it when the owner looked; hence `R` comes before the closer's fence, and the closer found the announcement,
+//! and did not close, or what the owner stored later. Then the section is over, and happens before the close (release
+//! and acquire), and before the end of the advance (its acquire fence): the third case of point 3. A leaf's place in
+//! its root is closed when all of the leaf's places are. Who opens both opens the leaf's after the record's, so
+//! whoever marks that later finds the record's open, and if it was marked before, it is not closed.
+//!
 //! **Tagging late, by another thread.** Points 1 to 3 use of the queuer only that what it did
 //! before `call` happens before `T`: the push (release) and the taking of the stack (relaxed, but
 //! `T` follows, and a full fence is an acquire fence) see to that, whoever takes it. A later tag
@@ -53,18 +66,24 @@
 //! period waited for happen before the callback: clearing store, acquire fence of the advance, its
 //! release, and the acquire with which the batch is found ripe. Only read-modify-writes change the
 //! epoch, so finding a later value than `t + 2` does as well. A record that changes hands carries
-//! the first owner's sections along (release and claim), and one that is new is in the list before
+//! the first owner's sections along (release and claim), and the place of one that is new is opened before
 //! its first fence `R`, so an advance with `R` before `A` comes across it.
 //!
 //! # Who runs callbacks
 //!
 //! Nobody in `call`, in [`Section`]'s drop, inside a section or inside a callback. Callbacks run in
 //! [`Domain::poll`], which [`Guard`]'s drop calls now and then, in [`Domain::barrier`], and when
-//! the domain is dropped. A poll moves its own thread's heads on; when it has none, and at every
+//! the domain is dropped. A poll moves its own thread's heads on: those that its last poll found waiting become
+//! ripe with the next two steps of the epoch. It runs at most twice as many as the thread has queued since, and 64:
+//! so no backlog grows, and one that a reader has left behind shrinks by so many at a time. While 64 or more wait it
+//! takes as many steps of the epoch as nobody is in the way of. When it has none, and at every
 //! eighth poll, it looks round at the others, and moves on those of every record whose owner is gone
-//! or has let four epochs pass without polling, and of the orphans. Only its own list
-//! of at most 64 heads is ever out of reach of the others while their callbacks run. As long as
+//! or has let four epochs pass without polling, and of the orphans. Only what it is running itself
+//! is ever out of reach of the others. As long as
 //! anybody polls, a thread that went idle holds nothing up but with an open section.
+//!
+//! What a poll costs depends on the records that are not parked: at every eighth one it parks those in which no section
+//! is open, nothing is queued, and whose owner has not polled for eight epochs.
 //!
 //! # Limits
 //!
@@ -79,6 +98,7 @@
 //! - In destructors of thread-locals, when the thread's own are gone, every section takes a record
 //!   of its own, `poll` does nothing, and `synchronize` and `barrier` cannot tell that they are
 //!   called inside a section.
+//! - A thread that stops for ever while it parks records keeps the others from that, but from nothing else.
 
 mod chain;
 mod epoch;
@@ -135,8 +155,23 @@ impl Shared {
 /// An RCU domain in user space: its grace periods wait for its own readers only.
 ///
 /// A program has one, [`global`](Self::global), or one for each part whose readers are not to wait for
-/// each other's. A thread remembers the domain that it used last; the others it looks up one by one, so
-/// a thread that goes round many domains pays for their number.
+/// each other's. A thread remembers the domain that it used last, and finds the others in a table.
+///
+/// # Threads that end, and programs that do
+/// What a thread has queued when it ends is run by the others, or by the next thread that comes. A thread never waits
+/// when it ends. In destructors of thread-locals everything works, before and after the domain's own are gone, but that
+/// [`poll`](Self::poll) does nothing afterwards.
+///
+/// A program may end at any time, also while other threads are in sections or run callbacks, and with heads queued:
+/// their callbacks then do not run. `exit` does not drop statics, so a domain in one ([`global`](Self::global), say)
+/// stays, and functions registered with `atexit` may use it as everybody else. Threads that C code made do so, too.
+///
+/// # Signal handlers
+/// A handler may interrupt a thread anywhere, also in the middle of this domain's code, and open sections of a
+/// domain with [`Rcu::read`], load from slots, and retire fragments without a handle, if the thread has been in a
+/// section of that domain before: its first section allocates. Nothing else is for handlers: a [`Guard`]'s drop,
+/// [`poll`](Self::poll) and [`barrier`](Self::barrier) run callbacks, allocations and [`Frag::give_back`](crate::Frag::give_back)
+/// may take a lock that the interrupted thread holds, and a handle is the interrupted thread's.
 ///
 /// `&Domain` implements [`Rcu`]. A domain is only ever seen through references, from an
 /// [`OwnedDomain`] or from [`global`](Self::global), because queued heads may lie in memory that
@@ -179,8 +214,8 @@ impl Domain {
         Guard::enter(self)
     }
 
-    /// Tries to move grace periods on, and runs callbacks whose grace period is over: at most 64 of
-    /// this thread's and 64 of others'. Returns how many it ran.
+    /// Tries to move grace periods on, and runs callbacks whose grace period is over: of this thread's at most 64, and two
+    /// for each head that it has queued since its last poll, and of others' at most 64. Returns how many it ran.
     ///
     /// Never waits, unless a callback does. Does nothing inside a section of this domain, inside a
     /// callback, and in destructors of thread-locals once the domain's own are gone.

@@ -65,11 +65,13 @@ impl fmt::Debug for Section<'_> {
 /// A user's read-side section, from [`Domain::read`]: a [`Section`] that now and then runs
 /// callbacks.
 ///
-/// When the outermost one of a thread is dropped, no other section of this domain is open in the
+/// It runs at most as many as [`Domain::poll`] does, so the pause is bounded by what the thread itself has queued since
+/// the last one. When the outermost one of a thread is dropped, no other section of this domain is open in the
 /// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads
 /// that the thread queued, at every 64th time when it has queued some since its last poll or that
 /// found some, or else at every 128th time. When one of the thread's allocations has found pages
-/// [scarce](crate::PageSource::is_scarce) it polls up to 64 times, as long as that moves anything. So drop it where callbacks may run, not under a lock that a callback takes.
+/// [scarce](crate::PageSource::is_scarce) it polls up to 64 times, as long as that moves anything. So drop it where
+/// callbacks may run, not under a lock that a callback takes, and not in a signal handler.
 #[must_use = "the section ends when this is dropped"]
 pub struct Guard<'d> {
     section: ManuallyDrop<Section<'d>>,

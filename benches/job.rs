@@ -8,6 +8,7 @@ use crate::{
     who::{Geometry, Visit, Who, dispatch},
     work::{
         Timing,
+        beside::{Beside, Besides, Others},
         burst::{Burst, Returned},
         counts::{Counts, counts},
         cross::Cross,
@@ -39,6 +40,8 @@ pub enum Work {
     Part(Repeat),
     /// Given back without a reader.
     Unseen(Unseen),
+    /// Pairs beside others.
+    Beside(Beside),
     /// Whether all this can be done here.
     Able,
 }
@@ -67,6 +70,8 @@ pub enum Answer {
     Returned(Returned),
     /// For a stalled reader.
     Course(Course),
+    /// For pairs beside others.
+    Besides(Besides),
     /// For counts.
     Counts(Counts),
     /// Whether it is possible.
@@ -87,6 +92,11 @@ impl Job {
             Work::Counts(pair) => Answer::Counts(counts(who, pair, geometry)),
             Work::Part(part) => Answer::Timing(repeat(part)),
             Work::Unseen(work) => Answer::Timing(unseen(work)),
+            // What is out matters only where it can grow, and counting it costs something.
+            Work::Beside(beside) if beside.others == Others::Busy => {
+                Answer::Besides(counted(who, geometry, beside))
+            }
+            Work::Beside(beside) => Answer::Besides(plain(who, geometry, beside)),
             Work::Able => Answer::Able(who.can(geometry)),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     who::{Geometry, Visit, Who, dispatch},
     work::{
         Order,
+        beside::{Beside, Others},
         burst::Burst,
         counts::counts,
         cross::Cross,
@@ -205,6 +206,17 @@ fn everything_unseen_goes_home() {
         for crossing in [false, true] {
             let timing = unseen(Unseen { by, crossing, pairs: 5000 });
             assert!(timing.run <= timing.total);
+        }
+    }
+}
+
+#[test]
+fn beside_others() {
+    for others in [Others::Asleep, Others::Ended, Others::Busy] {
+        for who in [Who::PtfragLocalSection, Who::PtfragBare, Who::CrossbeamEpoch, Who::Sdd] {
+            let beside = Beside { others, threads: 3, pairs: 2000, pace: 100 };
+            let besides = dispatch::<_, false>(who, Geometry::G16x256, beside);
+            assert!(besides.total.as_nanos() >= 200_000);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The workloads.
 
+pub mod beside;
 pub mod burst;
 pub mod counts;
 pub mod cross;

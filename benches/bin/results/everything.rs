@@ -3,6 +3,7 @@
 use ptfrag_benches::work::{burst::Returned, latency::Latencies, stalled::Course};
 
 use crate::{
+    beside::InCompany,
     callgrind::{Instructions, Sources},
     machine::Machine,
     matrix::Samples,
@@ -21,6 +22,7 @@ pub(crate) struct Everything {
     pub(crate) parts: Vec<PartSamples>,
     pub(crate) counts: Vec<Counted>,
     pub(crate) unseen: Vec<GivenBack>,
+    pub(crate) beside: Vec<InCompany>,
     pub(crate) cross: Vec<Series<f64>>,
     pub(crate) bursts: Vec<Series<Returned>>,
     pub(crate) latencies: Vec<Series<Latencies>>,

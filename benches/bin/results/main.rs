@@ -3,6 +3,7 @@
 //! Each figure is taken by a process of its own, and the rows of a table take turns, so that
 //! whatever else happens on the machine falls on all of them alike.
 
+mod beside;
 mod callgrind;
 mod everything;
 mod glance;
@@ -88,6 +89,7 @@ fn run(quick: bool) -> Result<(), Box<dyn Error>> {
         parts: profile::parts(&mut runner, effort),
         counts: profile::counts(&mut runner, effort),
         unseen: unseen::unseen(&mut runner, effort),
+        beside: beside::beside(&mut runner, effort),
         cross: series::cross(&mut runner, effort),
         bursts: series::bursts(&mut runner, effort),
         latencies: series::latencies(&mut runner, effort),

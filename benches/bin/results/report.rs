@@ -7,6 +7,7 @@ use ptfrag_benches::work::{latency::Latencies, stalled::Course};
 use serde::Serialize;
 
 use crate::{
+    beside::{busy, quiet},
     everything::Everything,
     glance::glance,
     machine::Machine,
@@ -19,11 +20,12 @@ use crate::{
 };
 
 /// The pages, by name.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 11] = [
     ("README", include_str!("pages/README.md")),
     ("method", include_str!("pages/method.md")),
     ("pairs", include_str!("pages/pairs.md")),
     ("unseen", include_str!("pages/unseen.md")),
+    ("beside", include_str!("pages/beside.md")),
     ("crossing", include_str!("pages/crossing.md")),
     ("bursts", include_str!("pages/bursts.md")),
     ("stalled-reader", include_str!("pages/stalled-reader.md")),
@@ -45,6 +47,7 @@ impl Everything {
     pub(crate) fn write(&self, out: &Path) -> Result<(), Box<dyn Error>> {
         self.raw(out, "pairs", &self.pairs)?;
         self.raw(out, "unseen", &self.unseen)?;
+        self.raw(out, "beside", &self.beside)?;
         self.raw(out, "crossing", &self.cross)?;
         self.raw(out, "bursts", &self.bursts)?;
         self.raw(out, "latencies", &self.latencies)?;
@@ -81,6 +84,8 @@ impl Everything {
             ("standing-in-sections", section.table),
             ("pairs", tables::pairs(&self.pairs)),
             ("unseen", given_back(&self.unseen)),
+            ("beside-quiet", quiet(&self.beside)),
+            ("beside-busy", busy(&self.beside)),
             ("crossing", by_geometry("ns per block", &self.cross, |&ns| ns)),
             ("bursts", self.bursts()),
             ("stalled", self.stalled()),

@@ -7,7 +7,7 @@ use core::{
 use std::{
     cell::{Cell, RefCell},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -382,6 +382,30 @@ fn others_take_turns() {
     });
 }
 
+/// Nor does what threads without a record leave keep the first record's heads waiting.
+#[test]
+fn orphans_take_turns_too() {
+    let domain = OwnedDomain::new();
+    let (few, many) = (counter(), counter());
+    let [queued, end] = [(); 2].map(|()| Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(domain.read());
+            count(&domain, &few);
+            queued.wait();
+            end.wait();
+        });
+        queued.wait();
+        scope.spawn(|| (0..2000).for_each(|_| count(&domain, &many))).join().unwrap();
+        let polls = (1..).find(|_| {
+            domain.poll();
+            few.load(Ordering::Relaxed) != 0
+        });
+        assert!(polls.unwrap() < 10, "after {polls:?} polls");
+        end.wait();
+    });
+}
+
 /// Others leave a thread's heads to it as long as it polls.
 #[test]
 fn busy_threads_keep_their_heads() {
@@ -712,6 +736,43 @@ fn threads_forget_dropped_domains() {
         drop(guard);
         drop(domain);
         assert_eq!(ran.load(Ordering::Relaxed), 1);
+    }
+}
+
+/// Other threads drop domains while this one puts its table in order.
+#[test]
+fn domains_go_while_a_table_grows() {
+    let rounds = if cfg!(miri) { 1 } else { 4 };
+    for _ in 0..rounds {
+        let domains = Mutex::new(Vec::new());
+        let [full, done] = [(); 2].map(|()| AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !full.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
+                while !done.load(Ordering::Relaxed) {
+                    drop(domains.lock().unwrap().pop());
+                }
+            });
+            scope.spawn(|| {
+                let used = || {
+                    let domain = OwnedDomain::new();
+                    drop(domain.read());
+                    domain
+                };
+                // The table is full then, and the next one has it made anew.
+                let many = if cfg!(miri) { 16 } else { 1 << 14 };
+                (0..many).for_each(|_| domains.lock().unwrap().push(used()));
+                full.store(true, Ordering::Release);
+                while domains.lock().unwrap().len() == many {
+                    thread::yield_now();
+                }
+                let kept = [used(), used()];
+                done.store(true, Ordering::Relaxed);
+                drop((kept, used()));
+            });
+        });
     }
 }
 

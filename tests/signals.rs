@@ -27,6 +27,10 @@ impl Value {
         Self { head: RcuHead::new(), spoilt: AtomicBool::new(false) }
     }
 
+    fn leaked() -> &'static Self {
+        Box::leak(Box::new(Self::new()))
+    }
+
     fn queue(&'static self, domain: &Domain) {
         // SAFETY: values are never freed, and each is queued once.
         unsafe { domain.call(NonNull::from(self).cast(), spoil) };
@@ -169,14 +173,20 @@ fn before_each_instruction() {
         });
         assert!(STEPS.load(Ordering::Relaxed) > 500);
         // A handler that comes before each of them undoes what the one before has met with. So once more, one at a
-        // time, for a thread that comes back to a record which is parked.
-        for at in 0.. {
-            ask();
-            AT.store(at, Ordering::Relaxed);
-            STEPS.store(0, Ordering::Relaxed);
-            step(|| drop(Rcu::read(domain)));
-            if STEPS.load(Ordering::Relaxed) <= at {
-                break;
+        // time, for a thread that comes back to a record which is parked: into a section, or to queue something.
+        for queues in [false, true] {
+            for at in 0.. {
+                let value = Value::leaked();
+                ask();
+                AT.store(at, Ordering::Relaxed);
+                STEPS.store(0, Ordering::Relaxed);
+                step(|| if queues { value.queue(domain) } else { drop(Rcu::read(domain)) });
+                // Whatever came in between, others find what is queued.
+                (0..2).for_each(|_| ask());
+                assert_eq!(value.spoilt.load(Ordering::Relaxed), queues, "lost at {at}");
+                if STEPS.load(Ordering::Relaxed) <= at {
+                    break;
+                }
             }
         }
         done.store(true, Ordering::Relaxed);

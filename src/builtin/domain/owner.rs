@@ -26,8 +26,10 @@ const ENTERED: usize = 1;
 const TRANSIENT: usize = 2;
 /// In `sections`: the owner has not been in a section yet, and the record may not be looked at.
 const FRESH: usize = 4;
+/// In `sections`: the owner opens its place outside of sections, and has perhaps done the half of it.
+const OPENING: usize = 8;
 /// In `sections`: one section.
-const SECTION: usize = 8;
+const SECTION: usize = 16;
 
 impl Record {
     /// Makes the caller the owner. The counts go on: threads that each do a little, and end, poll as often as one
@@ -70,7 +72,8 @@ impl Record {
         self.owner.sections.set(more);
         self.owner.came.set(1);
         if sections != 0 {
-            // The first one, or one in a handler that interrupts another on its way here.
+            // The first one, or one in a handler that interrupts its thread on the way into another, or while it opens
+            // the place.
             self.owner.place.open();
         }
         self.reader.announcement.enter(clock.now());
@@ -81,6 +84,8 @@ impl Record {
         }
         // Only now: a handler that comes before does all of it itself.
         self.owner.sections.set((more & !FRESH) | ENTERED);
+        // Nor does the section begin before.
+        compiler_fence(Ordering::SeqCst);
     }
 
     /// Has the record looked at again, after it was parked or while that is going on.
@@ -109,7 +114,7 @@ impl Record {
             self.owner.sections.set(sections - SECTION);
             return false;
         }
-        self.leave_outermost(sections & TRANSIENT);
+        self.leave_outermost(sections & (TRANSIENT | OPENING));
         sections & TRANSIENT != 0
     }
 
@@ -158,7 +163,19 @@ impl Record {
     #[inline]
     pub(super) unsafe fn push(&self, head: NonNull<RcuHead>) {
         // SAFETY: passed on to the caller.
-        unsafe { self.queue.push(head, &self.owner.place) };
+        unsafe { self.queue.push(head, || self.open()) };
+    }
+
+    /// Has the record looked at.
+    #[cold]
+    fn open(&self) {
+        let sections = &self.owner.sections;
+        let before = sections.get();
+        sections.set(before | OPENING);
+        compiler_fence(Ordering::SeqCst);
+        self.owner.place.open();
+        compiler_fence(Ordering::SeqCst);
+        sections.set(before);
     }
 
     /// Whether a fence is worth it to find out whether the ticket of this epoch is current: it is where the

@@ -9,7 +9,6 @@ use super::{
     chain::Chain,
     epoch::{Clock, Epoch},
     signature,
-    tree::Place,
 };
 use crate::{
     builtin::SpinLock,
@@ -120,10 +119,10 @@ fn is_empty(top: *mut RcuHead) -> bool {
 }
 
 impl Queue {
-    pub(super) fn new() -> Self {
+    /// An empty one, where nobody looks before somebody opens the place of the record if it is `parked`.
+    pub(super) fn new(parked: bool) -> Self {
         Self {
-            // Nobody looks for a record before something opens its place.
-            incoming: AtomicPtr::new(PARKED),
+            incoming: AtomicPtr::new(if parked { PARKED } else { ptr::null_mut() }),
             lock: SpinLock::new(),
             stock: AtomicUsize::new(0),
             oldest: [RealAtomicU64::new(0), RealAtomicU64::new(0)],
@@ -137,19 +136,17 @@ impl Queue {
     /// # Safety
     /// `head` is valid, nobody else uses it until its callback, and its `func` is set.
     #[inline]
-    pub(super) unsafe fn push(&self, head: NonNull<RcuHead>, place: &Place) {
+    pub(super) unsafe fn push(&self, head: NonNull<RcuHead>, open: impl Fn()) {
         // SAFETY: the caller says that it is valid.
         let queued = unsafe { head.as_ref() };
         let mut top = self.incoming.load(Ordering::Relaxed);
         loop {
-            let mut next = top;
             if top == PARKED {
-                // Before the head can be found: afterwards nothing may be touched.
-                place.open();
-                next = ptr::null_mut();
+                top = self.unpark(&open);
+                continue;
             }
             // SAFETY: the head is not published yet.
-            unsafe { queued.set_next(next) };
+            unsafe { queued.set_next(top) };
             // Release: everything before `call` happens before the grace period and the callback.
             // Pairs with the fence in `Clock::tag`, after `take_incoming`; the heads below are
             // covered too, because the stack's changes are all read-modify-writes.
@@ -162,6 +159,28 @@ impl Queue {
                 Ok(_) => return,
                 Err(now) => top = now,
             }
+        }
+    }
+
+    /// Takes the mark away and opens the record's place, and returns what is on the stack now.
+    ///
+    /// In this order: whoever parks the record after that leaves another mark, so that the push fails. And before the
+    /// head can be found: afterwards nothing may be touched.
+    #[cold]
+    fn unpark(&self, open: impl Fn()) -> *mut RcuHead {
+        // Relaxed: nothing is passed on.
+        let marked = self.incoming.compare_exchange(
+            PARKED,
+            ptr::null_mut(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        match marked {
+            Ok(_) => {
+                open();
+                ptr::null_mut()
+            }
+            Err(now) => now,
         }
     }
 
@@ -206,19 +225,24 @@ impl Queue {
     }
 
     /// Moves heads on, and takes off at most `limit` ripe ones. If there are any, calls `running`
-    /// before anybody else can find out that they are gone. Takes nothing if the queue is locked.
-    pub(super) fn detach(&self, clock: &Clock, limit: usize, running: impl FnOnce()) -> Chain {
+    /// before anybody else can find out that they are gone. `None` if the queue is locked.
+    pub(super) fn detach(
+        &self,
+        clock: &Clock,
+        limit: usize,
+        running: impl FnOnce(),
+    ) -> Option<Chain> {
         if !self.lock.try_lock() {
-            return Chain::EMPTY;
+            return None;
         }
-        self.with_batches(|batches| {
+        Some(self.with_batches(|batches| {
             self.move_on(batches, clock);
             let ripe = batches.ripe.heads.split(limit);
             if !ripe.is_empty() {
                 running();
             }
             ripe
-        })
+        }))
     }
 
     /// Takes what has arrived off the stack, so that it does not grow long: whoever empties it goes along

@@ -12,9 +12,7 @@ use super::{
     signature::Signature,
     tree::Place,
 };
-use crate::sync::{
-    AtomicPtr, AtomicU64, AtomicUsize, Backoff, Ordering, Private, PrivatePtr, RealAtomicU64,
-};
+use crate::sync::{AtomicU64, AtomicUsize, Backoff, Ordering, Private, PrivatePtr, RealAtomicU64};
 
 /// Nobody owns the record.
 const FREE: usize = 0;
@@ -45,7 +43,10 @@ pub(super) struct Record {
 pub(super) struct Reader {
     pub(super) announcement: Announcement,
     holder: AtomicUsize,
-    next_free: AtomicPtr<Record>,
+    /// The epoch in which the owner last looked after its queue: a hint.
+    polled: AtomicU64,
+    /// The number of the next one on the stack of free records, or zero.
+    next_free: AtomicUsize,
 }
 
 pub(super) struct Owner {
@@ -72,8 +73,6 @@ pub(super) struct Owner {
     pub(super) cursor: Private,
     /// Odd while the owner runs callbacks.
     pub(super) running: AtomicU64,
-    /// The epoch in which the owner last looked after its queue: a hint.
-    pub(super) polled: AtomicU64,
     /// Callbacks that this record's owners have run.
     pub(super) ran: RealAtomicU64,
 }
@@ -90,7 +89,8 @@ impl Record {
             reader: CachePadded::new(Reader {
                 announcement: Announcement::new(),
                 holder: AtomicUsize::new(holder),
-                next_free: AtomicPtr::new(ptr::null_mut()),
+                polled: AtomicU64::new(0),
+                next_free: AtomicUsize::new(0),
             }),
             owner: CachePadded::new(Owner {
                 place,
@@ -106,10 +106,9 @@ impl Record {
                 polls: Private::new(0),
                 cursor: Private::new(0),
                 running: AtomicU64::new(0),
-                polled: AtomicU64::new(0),
                 ran: RealAtomicU64::new(0),
             }),
-            queue: CachePadded::new(Queue::new()),
+            queue: CachePadded::new(Queue::new(holder == OWNED)),
             number,
             signature: Signature::none(),
         }
@@ -125,17 +124,17 @@ impl Record {
         Self::new(ORPHANS, Place::NONE, 0)
     }
 
-    /// Its place among all.
+    /// Its place among all; the orphans' is zero.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 
-    /// The next one on the stack of free records that this one is on, or is about to be put on.
-    pub(super) fn next_free(&self) -> *mut Self {
+    /// The number of the next one on the stack of free records that this one is on, or is about to be put on.
+    pub(super) fn next_free(&self) -> usize {
         self.reader.next_free.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_next_free(&self, next: *mut Self) {
+    pub(super) fn set_next_free(&self, next: usize) {
         self.reader.next_free.store(next, Ordering::Relaxed);
     }
 
@@ -156,19 +155,19 @@ impl Record {
 
     pub(super) fn note_poll(&self, now: Epoch) {
         // Relaxed: a hint.
-        self.owner.polled.store(now.to_bits(), Ordering::Relaxed);
+        self.reader.polled.store(now.to_bits(), Ordering::Relaxed);
     }
 
     /// Whether others should look after this record's queue: nobody owns it, or its owner has not
     /// come round for a while. A hint.
     pub(super) fn is_neglected(&self, now: Epoch) -> bool {
-        let polled = Epoch::from_bits(self.owner.polled.load(Ordering::Relaxed));
+        let polled = Epoch::from_bits(self.reader.polled.load(Ordering::Relaxed));
         self.reader.holder.load(Ordering::Relaxed) != OWNED || polled.age(now) >= NEGLECT
     }
 
     /// Whether the record is worth the trouble to find out if it can be parked. A hint.
     pub(super) fn seems_idle(&self, now: Epoch) -> bool {
-        let polled = Epoch::from_bits(self.owner.polled.load(Ordering::Relaxed));
+        let polled = Epoch::from_bits(self.reader.polled.load(Ordering::Relaxed));
         polled.age(now) >= LONG_IDLE && self.announcement().is_none() && !self.queue.has_work()
     }
 

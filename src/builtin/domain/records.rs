@@ -1,33 +1,29 @@
 //! A domain's records: claimed by threads that come, given up by those that end.
 
 use alloc::boxed::Box;
-use core::ptr;
 
 use super::{Shared, epoch::Epoch, record::Record, tree::Tree};
-use crate::{
-    builtin::SpinLock,
-    embed::RawLock,
-    sync::{AtomicPtr, Ordering},
-};
+use crate::sync::{AtomicU64, Ordering};
+
+fn number_of(top: u64) -> usize {
+    (top & ((1 << NUMBER) - 1)) as usize
+}
 
 /// All records of a domain.
 pub(super) struct Records {
     orphans: Box<Record>,
     tree: Tree,
-    /// A stack of records that nobody owns. Anybody pushes; only who holds `claiming` takes off, so what is on
-    /// top stays linked to the same one for as long as it is there.
-    free: AtomicPtr<Record>,
-    claiming: SpinLock,
+    /// A stack of records that nobody owns: the number of the one on top, or zero, and above that how often one was
+    /// taken off, so that a top that comes back (ABA) is another.
+    free: AtomicU64,
 }
+
+/// The bits of `free` that are a number. Records beyond that are not used again.
+const NUMBER: u32 = 24;
 
 impl Records {
     pub(super) fn new() -> Self {
-        Self {
-            orphans: Box::new(Record::orphans()),
-            tree: Tree::new(),
-            free: AtomicPtr::new(ptr::null_mut()),
-            claiming: SpinLock::new(),
-        }
+        Self { orphans: Box::new(Record::orphans()), tree: Tree::new(), free: AtomicU64::new(0) }
     }
 
     /// The record for heads of threads that have none.
@@ -47,11 +43,15 @@ impl Records {
     /// Gives up a record of the caller's. Its queue stays for others to look after.
     pub(super) fn release(&self, record: &Record) {
         record.give_up();
+        let number = record.number() as u64;
+        if number >> NUMBER != 0 {
+            return;
+        }
         let mut top = self.free.load(Ordering::Relaxed);
         loop {
-            record.set_next_free(top);
+            record.set_next_free(number_of(top));
+            let new = (top >> NUMBER << NUMBER) | number;
             // Release: the last owner's doings happen before the next one's. Pairs with `take_free`.
-            let new = ptr::from_ref(record).cast_mut();
             match self.free.compare_exchange_weak(top, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => top = now,
@@ -59,26 +59,20 @@ impl Records {
         }
     }
 
-    /// A free record, unless another thread is about to take one: rather than wait, a new one is made.
+    /// A free record.
     fn take_free(&self) -> Option<&Record> {
-        if self.free.load(Ordering::Relaxed).is_null() || !self.claiming.try_lock() {
-            return None;
-        }
         // Acquire, also below: pairs with `release`.
         let mut top = self.free.load(Ordering::Acquire);
-        let found = loop {
-            // SAFETY: a record of this domain, or null.
-            let record = unsafe { top.as_ref() };
-            let Some(record) = record else { break None };
-            let next = record.next_free();
-            match self.free.compare_exchange_weak(top, next, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => break Some(record),
+        while number_of(top) != 0 {
+            // SAFETY: there is a record with a number that was put here.
+            let record = unsafe { self.tree.get(number_of(top)) };
+            let new = ((top >> NUMBER) + 1) << NUMBER | record.next_free() as u64;
+            match self.free.compare_exchange_weak(top, new, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(record),
                 Err(now) => top = now,
             }
-        };
-        // SAFETY: this thread locked it.
-        unsafe { self.claiming.unlock() };
-        found
+        }
+        None
     }
 
     /// The orphans', and all records that are not parked: all in which a section may be open, and all that

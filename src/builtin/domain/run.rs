@@ -44,7 +44,8 @@ impl Shared {
         let mut ran = 0;
         loop {
             let moved = self.advance();
-            ran += self.run_from(&me.queue, me, limit - ran);
+            let Some(more) = self.try_run_from(&me.queue, me, limit - ran) else { return ran };
+            ran += more;
             if !moved || ran == limit || me.queue.stock() < BATCH {
                 return ran;
             }
@@ -67,15 +68,20 @@ impl Shared {
     /// Runs at most `limit` ripe callbacks of `queue`. Goes by without waiting if another thread is
     /// at the queue.
     pub(super) fn run_from(&self, queue: &Queue, me: &Record, limit: usize) -> usize {
-        let ripe = queue.detach(&self.clock, limit, || me.toggle_running());
+        self.try_run_from(queue, me, limit).unwrap_or(0)
+    }
+
+    /// The same. `None` if another thread is there.
+    fn try_run_from(&self, queue: &Queue, me: &Record, limit: usize) -> Option<usize> {
+        let ripe = queue.detach(&self.clock, limit, || me.toggle_running())?;
         if ripe.is_empty() {
-            return 0;
+            return Some(0);
         }
         // SAFETY: the heads are ripe, and the caller is in no section.
         let ran = thread::with_callback_mark(|| unsafe { ripe.run() });
         me.count_ran(ran);
         me.toggle_running();
-        ran
+        Some(ran)
     }
 
     /// Looks at the queues that nobody looks after, and runs at most a batch. The next round goes

@@ -1,10 +1,10 @@
 //! A thread's records, found by their domain.
 
-use alloc::boxed::Box;
-use core::ptr;
+use alloc::{boxed::Box, vec::Vec};
+use core::{ptr, sync::atomic::compiler_fence};
 
 use super::{Shared, record::Record};
-use crate::sync::{Private, PrivatePtr, const_new};
+use crate::sync::{Ordering, Private, PrivatePtr, const_new};
 
 /// Which records a thread has. A signal handler may look one up while its thread puts another in.
 ///
@@ -24,11 +24,12 @@ impl Slots {
         Self((0..len).map(|_| PrivatePtr::new(ptr::null_mut())).collect())
     }
 
-    /// The slots in which the record of `domain` may be, in order. There is a power of two of them.
+    /// All slots, in the order in which the record of `domain` may be in them. There is a power of two of them.
     fn of(&self, domain: *const Shared) -> impl Iterator<Item = &PrivatePtr<Record>> {
         // Fibonacci hashing (Knuth): the bits of a product with 2^64 / phi that depend on all of the address.
         let hash = (domain.addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        (hash as usize..).map(|at| &self.0[at & (self.0.len() - 1)])
+        let last = self.0.len() - 1;
+        (0..=last).map(move |step| &self.0[(hash as usize).wrapping_add(step) & last])
     }
 
     fn put(&self, record: &Record) {
@@ -62,31 +63,37 @@ impl Table {
         found.take_while(Option::is_some).flatten().find(|record| ptr::eq(record.domain(), domain))
     }
 
-    /// Puts a record in. When there are many, those that `is_gone` goes out first, through `forget`.
+    /// Puts a record in. When there are many, those that `is_gone` go out first, through `forget`, which may free them.
     pub(super) fn insert(
         &self,
         record: &Record,
         is_gone: impl Fn(&Record) -> bool,
         forget: impl Fn(&Record),
     ) {
-        let taken = self.taken.get() + 1;
-        if self.slots().is_none_or(|slots| 2 * taken > slots.0.len()) {
-            let staying = || self.records().filter(|record| !is_gone(record));
-            // Half of them free after this one, so that as many come before the next time.
-            let new = Slots::new((4 * (staying().count() + 1)).next_power_of_two());
-            staying().for_each(|record| new.put(record));
-            self.taken.set(staying().count());
-            let new = Box::into_raw(Box::new(new));
-            let old = self.slots.get();
-            self.records().filter(|record| is_gone(record)).for_each(forget);
-            self.slots.set(new);
-            if !old.is_null() {
-                // SAFETY: it was this table's alone, and is not any more.
-                drop(unsafe { Box::from_raw(old) });
-            }
+        if self.slots().is_none_or(|slots| 2 * (self.taken.get() + 1) > slots.0.len()) {
+            self.grow(is_gone, forget);
         }
         self.slots().expect("they were just made").put(record);
         self.taken.set(self.taken.get() + 1);
+    }
+
+    fn grow(&self, is_gone: impl Fn(&Record) -> bool, forget: impl Fn(&Record)) {
+        // Asked once for each: the answer changes when another thread drops the domain.
+        let (gone, staying): (Vec<_>, Vec<_>) = self.records().partition(|record| is_gone(record));
+        // Half of them free after this one, so that as many come before the next time.
+        let new = Slots::new((4 * (staying.len() + 1)).next_power_of_two());
+        staying.iter().for_each(|record| new.put(record));
+        self.taken.set(staying.len());
+        let old = self.slots.get();
+        // A handler that comes now finds all of it; and from here on it does not find what is gone.
+        compiler_fence(Ordering::SeqCst);
+        self.slots.set(Box::into_raw(Box::new(new)));
+        compiler_fence(Ordering::SeqCst);
+        gone.into_iter().for_each(forget);
+        if !old.is_null() {
+            // SAFETY: it was this table's alone, and is not any more.
+            drop(unsafe { Box::from_raw(old) });
+        }
     }
 
     /// Takes everything out, through `forget`.

@@ -1,9 +1,9 @@
 //! What a thread knows of the domains that it uses.
 
-use core::{cell::Cell, ptr};
+use core::{cell::Cell, ptr, sync::atomic::compiler_fence};
 
 use super::{Shared, record::Record, table::Table};
-use crate::sync::{Arc, PrivatePtr, const_new, const_thread_local};
+use crate::sync::{Arc, Ordering, Private, PrivatePtr, const_new, const_thread_local};
 
 const_thread_local! {
     // Nothing is to be done about it when the thread ends, so a thread that looks here for the
@@ -22,20 +22,20 @@ struct Thread {
     last: PrivatePtr<Record>,
     in_callback: Cell<bool>,
     /// Whether there ever was a registration.
-    registered: Cell<bool>,
+    registered: Private,
 }
 
 /// A thread's records. They are given up when it ends.
 struct Registrations {
     table: Table,
     /// Whether the table is being changed.
-    changing: Cell<bool>,
+    changing: Private,
 }
 
 impl Registrations {
     const_new! {
         fn new() -> Self {
-            Self { table: Table::new(), changing: Cell::new(false) }
+            Self { table: Table::new(), changing: Private::new(0) }
         }
     }
 }
@@ -68,7 +68,7 @@ impl Thread {
             Self {
                 last: PrivatePtr::new(ptr::null_mut()),
                 in_callback: Cell::new(false),
-                registered: Cell::new(false),
+                registered: Private::new(0),
             }
         }
     }
@@ -85,7 +85,7 @@ impl Thread {
 
     #[cold]
     fn look_up<'a>(&self, domain: &'a Shared) -> Option<&'a Record> {
-        if !self.registered.get() {
+        if self.registered.get() == 0 {
             return None;
         }
         let find = |known: &Registrations| known.table.find(domain).map(ptr::from_ref);
@@ -100,21 +100,32 @@ impl Thread {
     #[cold]
     fn register<'a>(&self, domain: &'a Arc<Shared>) -> Option<&'a Record> {
         let claim = |known: &Registrations| {
-            if known.changing.replace(true) {
+            if known.changing.get() != 0 {
                 return None;
             }
-            let record = domain.records.claim(domain, false);
-            let _: *const Shared = Arc::into_raw(Arc::clone(domain));
-            // What was used last may be gone.
-            self.forget();
-            known.table.insert(record, is_gone, resign);
-            known.changing.set(false);
-            Some(record)
+            known.changing.set(1);
+            compiler_fence(Ordering::SeqCst);
+            // Once more: a handler may have been here since the thread looked.
+            let record = known.table.find(domain).unwrap_or_else(|| {
+                let record = domain.records.claim(domain, false);
+                let _: *const Shared = Arc::into_raw(Arc::clone(domain));
+                known.table.insert(record, is_gone, |gone| {
+                    // It may be what was used last.
+                    self.forget();
+                    compiler_fence(Ordering::SeqCst);
+                    resign(gone);
+                });
+                record
+            });
+            self.registered.set(1);
+            compiler_fence(Ordering::SeqCst);
+            known.changing.set(0);
+            Some(ptr::from_ref(record))
         };
         let record = REGISTRATIONS.try_with(claim).ok().flatten()?;
-        self.registered.set(true);
-        self.last.set(ptr::from_ref(record).cast_mut());
-        Some(record)
+        self.last.set(record.cast_mut());
+        // SAFETY: a record of `domain`, which keeps its records.
+        Some(unsafe { &*record })
     }
 
     fn forget(&self) {

@@ -20,7 +20,7 @@ use crate::{
 /// # Invariants
 /// What the pointers refer to are roots, leaves and records from `Box`es, freed only when this is dropped.
 pub(super) struct Tree {
-    root: Box<Root>,
+    root: *mut Root,
     /// How many records there are or will be in a moment.
     made: AtomicUsize,
     parking: SpinLock,
@@ -65,15 +65,9 @@ impl Leaf {
 }
 
 impl Root {
-    /// With its first leaf.
     fn new() -> Box<Self> {
         let gate = if LOOM { Gate::open_for_good() } else { Gate::new() };
-        let root =
-            Box::new(Self { gate, leaves: pointers(), next: AtomicPtr::new(ptr::null_mut()) });
-        let leaf = Box::into_raw(Box::new(Leaf::new(&*root, 0)));
-        // Relaxed: whoever finds the root finds it.
-        root.leaves[0].store(leaf, Ordering::Relaxed);
-        root
+        Box::new(Self { gate, leaves: pointers(), next: AtomicPtr::new(ptr::null_mut()) })
     }
 
     /// The one after it, for when all of its places are taken, which no model comes to.
@@ -159,14 +153,38 @@ impl Place {
 
 impl Tree {
     pub(super) fn new() -> Self {
-        Self { root: Root::new(), made: AtomicUsize::new(0), parking: SpinLock::new() }
+        let root = Box::into_raw(Root::new());
+        // The first leaf is there from the beginning.
+        let leaf = Box::into_raw(Box::new(Leaf::new(root, 0)));
+        // SAFETY: it was just made.
+        unsafe { &*root }.leaves[0].store(leaf, Ordering::Relaxed);
+        Self { root, made: AtomicUsize::new(0), parking: SpinLock::new() }
+    }
+
+    fn root(&self) -> &Root {
+        // SAFETY: by the invariant.
+        unsafe { &*self.root }
+    }
+
+    /// The record with that number.
+    ///
+    /// # Safety
+    /// There is one.
+    pub(super) unsafe fn get(&self, number: usize) -> &Record {
+        let at = number - 1;
+        let root = self.roots().nth(at / FAN / FAN).expect("the roots up to a record are there");
+        // SAFETY: leaves and records live as long as the tree.
+        let leaf = unsafe { load(&root.leaves[at / FAN % FAN]) };
+        let leaf: &Leaf = leaf.expect("so is its leaf");
+        // SAFETY: likewise.
+        unsafe { load(&leaf.records[at % FAN]) }.expect("the caller says so")
     }
 
     /// A new record, which is not looked at before its owner's first section.
     pub(super) fn make(&self) -> &Record {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let (at, place) = (number / FAN, number % FAN);
-        let mut root = &*self.root;
+        let mut root = self.root();
         for _ in 0..at / FAN {
             // SAFETY: roots live as long as the tree.
             root = unsafe { load_or(&root.next, Root::new) };
@@ -174,7 +192,7 @@ impl Tree {
         let at = at % FAN;
         // SAFETY: leaves live as long as the tree.
         let leaf = unsafe { load_or(&root.leaves[at], || Box::new(Leaf::new(root, at))) };
-        let record = Record::owned(Place { leaf, mask: Mask::of(place) }, number);
+        let record = Record::owned(Place { leaf, mask: Mask::of(place) }, number + 1);
         let record = Box::into_raw(Box::new(record));
         // Release: whoever finds it finds it initialised.
         leaf.records[place].store(record, Ordering::Release);
@@ -183,7 +201,7 @@ impl Tree {
     }
 
     fn roots(&self) -> impl Iterator<Item = &Root> {
-        core::iter::successors(Some(&*self.root), |root| root.next())
+        core::iter::successors(Some(self.root()), |root| root.next())
     }
 
     /// All records in which a section may be open. What the sections of the others did happens before the
@@ -238,22 +256,27 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        /// What the slot refers to, for the caller to free.
-        fn take<T>(slot: &AtomicPtr<T>) -> Option<Box<T>> {
-            // Relaxed: whoever drops the tree has it to itself.
-            let value = slot.swap(ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: from a `Box`, and nobody refers to it any more.
-            (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
-        }
-        let free = |root: &Root| {
-            for leaf in root.leaves.iter().filter_map(take) {
-                leaf.records.iter().filter_map(take).for_each(drop);
-            }
-            take(&root.next)
-        };
-        let mut next = free(&self.root);
-        while let Some(root) = next {
-            next = free(&root);
-        }
+        // SAFETY: from a `Box`, and nobody refers to it any more.
+        drop(unsafe { Box::from_raw(self.root) });
     }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.leaves.iter().filter_map(take).for_each(drop::<Box<Leaf>>);
+        drop(take(&self.next));
+    }
+}
+
+impl Drop for Leaf {
+    fn drop(&mut self) {
+        self.records.iter().filter_map(take).for_each(drop::<Box<Record>>);
+    }
+}
+
+/// What the slot refers to, for the caller to free, who has it to itself.
+fn take<T>(slot: &AtomicPtr<T>) -> Option<Box<T>> {
+    let value = slot.swap(ptr::null_mut(), Ordering::Relaxed);
+    // SAFETY: from a `Box`, and nobody refers to it any more.
+    (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::thread;
 use ptfrag::Rcu;
 
-use super::World;
+use super::{Value, World};
 use crate::support::check_scene;
 
 /// Polls until the caller's next poll is one that looks round.
@@ -131,5 +131,43 @@ fn a_head_against_parking() {
         queuer.join().unwrap();
         world.poll(8);
         assert!(world.value.ran());
+    });
+}
+
+/// A thread whose record is parked queues something while another one parks it again.
+///
+/// ```text
+/// setup   the queuer's record is parked
+/// queuer                          parker
+/// call: take the mark away; open  poll: mark the record's place; is its queue empty? leave a mark; close
+///   the place; push
+/// then a third thread polls
+/// ```
+///
+/// Two threads, at most 1 preemption. Fails when the queuer opens the place before it takes the mark away.
+#[test]
+fn a_head_against_parking_again() {
+    check_scene(2, Some(1), || {
+        let world = World::new();
+        let another = Arc::new(Value::new());
+        drop(Rcu::read(&*world.domain));
+        let (one, mine) = (Arc::clone(&world), Arc::clone(&another));
+        // Parks the record of this thread; the next poll of its own record is one that looks round again.
+        let parker = thread::spawn(move || {
+            count_polls(&one);
+            one.other.queue(&one.domain);
+            one.poll(8);
+            assert!(one.other.ran());
+            mine.queue(&one.domain);
+        });
+        parker.join().unwrap();
+        let two = Arc::clone(&world);
+        let parker = thread::spawn(move || two.poll(1));
+        world.retire();
+        parker.join().unwrap();
+        let three = Arc::clone(&world);
+        thread::spawn(move || three.poll(9)).join().unwrap();
+        assert!(world.value.ran(), "nobody finds the head");
+        drop((world, another));
     });
 }

@@ -168,8 +168,10 @@ impl Shared {
 ///
 /// # Signal handlers
 /// A handler may interrupt a thread anywhere, also in the middle of this domain's code, and open sections of a
-/// domain with [`Rcu::read`], load from slots, and retire fragments without a handle, if the thread has been in a
-/// section of that domain before: its first section allocates. Nothing else is for handlers: a [`Guard`]'s drop,
+/// domain with [`Rcu::read`], load from slots, and retire fragments without a handle. Memory safety rests on this: the
+/// thread has been in a section of that domain before the first signal, since its first one allocates and changes what
+/// it knows of domains; the handler leaves each section that it opens; and the target has atomics of 64 bits.
+/// Nothing else is for handlers: a [`Guard`]'s drop,
 /// [`poll`](Self::poll) and [`barrier`](Self::barrier) run callbacks, allocations and [`Frag::give_back`](crate::Frag::give_back)
 /// may take a lock that the interrupted thread holds, and a handle is the interrupted thread's.
 ///

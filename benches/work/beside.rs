@@ -12,9 +12,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::pair::Holder;
 use crate::{
-    allocator::{Allocator, Handle, Setup, Sharing},
+    allocator::{Allocator, Block, Handle, Setup, Sharing},
     who::Visit,
 };
 
@@ -69,11 +68,12 @@ impl Visit for Beside {
         let done = AtomicBool::new(false);
         let mut besides = Besides { total: Duration::ZERO, peak: 0 };
         let mut work = || {
-            let mut holder = Holder::<_, false>::new(allocator.handle(0), 0, 0);
+            let mut handle = allocator.handle(0);
             let start = Instant::now();
             for pair in 1..=pairs {
-                let fresh = holder.fresh();
-                holder.handle.retire(fresh);
+                let mut block = handle.allocate();
+                block.touch();
+                handle.retire(block);
                 if pair % EVERY == 0 {
                     besides.peak = besides.peak.max(allocator.holding().bytes);
                 }
@@ -81,7 +81,6 @@ impl Visit for Beside {
                 while pace != 0 && start.elapsed() < due {}
             }
             besides.total = start.elapsed();
-            holder.end();
         };
         thread::scope(|scope| {
             for _ in 0..threads {

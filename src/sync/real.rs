@@ -9,7 +9,7 @@ pub(crate) use std::{sync::Arc, thread_local as const_thread_local};
 
 pub(super) use portable_atomic::AtomicPtr as RealAtomicPtr;
 #[cfg(feature = "std")]
-pub(crate) use portable_atomic::AtomicU64 as RealAtomicU64;
+pub(crate) use portable_atomic::{AtomicU64 as RealAtomicU64, AtomicUsize as RealAtomicUsize};
 
 pub(crate) use super::cell::{OrderedPtr, UnsafeCell};
 

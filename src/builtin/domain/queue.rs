@@ -14,7 +14,7 @@ use crate::{
     builtin::SpinLock,
     embed::RawLock,
     rcu_head::RcuHead,
-    sync::{AtomicPtr, AtomicUsize, Ordering, RealAtomicU64, UnsafeCell},
+    sync::{AtomicPtr, Ordering, RealAtomicU64, RealAtomicUsize, UnsafeCell},
 };
 
 /// The heads of one record.
@@ -32,7 +32,7 @@ pub(super) struct Queue {
     incoming: AtomicPtr<RcuHead>,
     lock: SpinLock,
     /// How many heads `batches` held when it was last unlocked: a hint.
-    stock: AtomicUsize,
+    stock: RealAtomicUsize,
     /// The epoch in which the oldest of them began to wait, and when that was.
     oldest: [RealAtomicU64; 2],
     batches: UnsafeCell<Batches>,
@@ -124,7 +124,7 @@ impl Queue {
         Self {
             incoming: AtomicPtr::new(if parked { PARKED } else { ptr::null_mut() }),
             lock: SpinLock::new(),
-            stock: AtomicUsize::new(0),
+            stock: RealAtomicUsize::new(0),
             oldest: [RealAtomicU64::new(0), RealAtomicU64::new(0)],
             batches: UnsafeCell::new(Batches::new()),
         }

@@ -12,7 +12,9 @@ use super::{
     signature::Signature,
     tree::Place,
 };
-use crate::sync::{AtomicU64, AtomicUsize, Backoff, Ordering, Private, PrivatePtr, RealAtomicU64};
+use crate::sync::{
+    AtomicU64, Backoff, Ordering, Private, PrivatePtr, RealAtomicU64, RealAtomicUsize,
+};
 
 /// Nobody owns the record.
 const FREE: usize = 0;
@@ -42,11 +44,13 @@ pub(super) struct Record {
 
 pub(super) struct Reader {
     pub(super) announcement: Announcement,
-    holder: AtomicUsize,
+    /// One of the above: a hint.
+    holder: RealAtomicUsize,
     /// The epoch in which the owner last looked after its queue: a hint.
-    polled: AtomicU64,
-    /// The number of the next one on the stack of free records, or zero.
-    next_free: AtomicUsize,
+    polled: RealAtomicU64,
+    /// The number of the next one on the stack of free records, or zero. What is read here counts only if the exchange
+    /// that follows succeeds.
+    next_free: RealAtomicUsize,
 }
 
 pub(super) struct Owner {
@@ -88,9 +92,9 @@ impl Record {
         Self {
             reader: CachePadded::new(Reader {
                 announcement: Announcement::new(),
-                holder: AtomicUsize::new(holder),
-                polled: AtomicU64::new(0),
-                next_free: AtomicUsize::new(0),
+                holder: RealAtomicUsize::new(holder),
+                polled: RealAtomicU64::new(0),
+                next_free: RealAtomicUsize::new(0),
             }),
             owner: CachePadded::new(Owner {
                 place,

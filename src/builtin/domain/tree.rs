@@ -11,7 +11,7 @@ use super::{
 use crate::{
     builtin::SpinLock,
     embed::RawLock,
-    sync::{AtomicPtr, AtomicUsize, MODEL, Ordering},
+    sync::{AtomicPtr, AtomicUsize, Ordering},
 };
 
 /// All records that were made for threads, one after the other. They stay until the tree is dropped; those that nobody
@@ -70,10 +70,10 @@ impl Root {
         Box::new(Self { gate, leaves: pointers(), next: AtomicPtr::new(ptr::null_mut()) })
     }
 
-    /// The one after it, for when all of its places are taken, which no model comes to.
+    /// The one after it, for when all of its places are taken, which no model of loom comes to.
     fn next(&self) -> Option<&Self> {
         // SAFETY: roots live as long as the tree.
-        if MODEL { None } else { unsafe { load(&self.next) } }
+        if LOOM { None } else { unsafe { load(&self.next) } }
     }
 }
 

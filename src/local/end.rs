@@ -22,7 +22,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             self.schedule();
             if left.is_err() {
                 self.look();
-                self.give_back_ready(self.ready.wrapping_sub(self.first));
+                self.give_back_all_ready();
             }
         }
     }
@@ -38,7 +38,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
                 SENT | LEFT => return,
                 OVER => {
                     self.ready = self.sent;
-                    self.give_back_ready(self.ready.wrapping_sub(self.first));
+                    self.give_back_all_ready();
                 }
                 _ => {}
             }

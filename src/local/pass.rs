@@ -38,10 +38,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         let mut chain = head.take_passed();
         while self.first != self.low {
             let Some(frag) = chain.next() else { return self.first != self.ready };
-            self.first = self.first.wrapping_sub(1);
-            self.claimed = self.claimed.wrapping_add(1);
-            // SAFETY: `first` was not `low`, so the place is the handle's, and empty.
-            unsafe { self.part().ring.put(self.first, ManuallyDrop::new(frag)) };
+            // SAFETY: `first` is not `low`.
+            unsafe { self.put_ready(ManuallyDrop::new(frag)) };
         }
         true
     }

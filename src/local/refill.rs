@@ -55,7 +55,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// Lets go of all but what waits for the call in flight. Takes the lock where a page goes on
     /// the list or leaves it.
     pub(super) fn empty(&mut self) {
-        self.give_back_ready(self.ready.wrapping_sub(self.first));
+        self.give_back_all_ready();
         self.retire_back_to(self.sent);
         let Claim { page, addr, mask } = self.claim;
         if !mask.is_empty() {

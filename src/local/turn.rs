@@ -128,10 +128,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
             let frag = ManuallyDrop::new(unsafe { self.take_ready() });
             // SAFETY: the fragment is this call's alone.
             if !unsafe { free::try_give_back::<FRAGS, SIZE, E>(frag.pieces(), Wait::Never) } {
-                self.first = self.first.wrapping_sub(1);
-                self.claimed = self.claimed.wrapping_add(1);
                 // SAFETY: the place in front is the one that it has just come out of.
-                unsafe { self.part().ring.put(self.first, frag) };
+                unsafe { self.put_ready(frag) };
                 return;
             }
         }

@@ -10,8 +10,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// and stores of the thread's own.
     ///
     /// One that finds the handle full lets go of half of what is ready, in one go: another handle of the mm
-    /// may take that, or if one has not yet taken what was let go before, it goes back to its pages. Where that
-    /// is nothing, while what a flushed handle has sent is not back yet, and where the fragment is another
+    /// may take that, or an allocation that finds the source empty; or if nobody has yet taken what was let go
+    /// before, it goes back to its pages. Where that is nothing, while what a flushed handle has sent is not back yet, and where the fragment is another
     /// mm's, it is [given back](Frag::give_back) without the handle.
     #[inline]
     pub fn give_back(&mut self, frag: Frag<FRAGS, SIZE, E>) {
@@ -66,6 +66,22 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
         self.claimed = self.claimed.wrapping_sub(1);
         // SAFETY: a ready place holds a fragment of the handle's.
         unsafe { self.part().ring.take(at) }
+    }
+
+    /// Puts a fragment in front of those that are ready, as if it had not been [taken](Self::take_ready).
+    ///
+    /// # Safety
+    /// There is room in front, and the fragment is of this mm.
+    pub(super) unsafe fn put_ready(&mut self, frag: ManuallyDrop<Frag<FRAGS, SIZE, E>>) {
+        self.first = self.first.wrapping_sub(1);
+        self.claimed = self.claimed.wrapping_add(1);
+        // SAFETY: the ring is not full, so the place in front is the handle's, and empty.
+        unsafe { self.part().ring.put(self.first, frag) };
+    }
+
+    /// Gives back all that is ready.
+    pub(super) fn give_back_all_ready(&mut self) {
+        self.give_back_ready(self.ready.wrapping_sub(self.first));
     }
 
     /// Gives back so many of those that are ready.

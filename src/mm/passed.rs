@@ -5,7 +5,7 @@
 //! may take: the next fragment, and that mixed with the page, so that a link which somebody overwrote (a use
 //! after free) is found before it is followed.
 //!
-//! To everybody else the fragments are used. Each handle takes the chain back when it lets go of what it
+//! To everybody else the fragments are used. An allocation that finds the source empty takes the chain, too. Each handle takes the chain back when it lets go of what it
 //! holds, after the last that it has passed on itself; so none is left when the last handle is gone.
 
 use core::ptr::{self, NonNull};

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     Effort,
     matrix::hundredths,
-    row::{Malloc, Row},
+    row::Row,
     runner::{Runner, bar},
     stats::{ratio, summary},
     tables::{digits, spread, table},
@@ -50,9 +50,8 @@ const BUSY: [Company; 4] = [
 
 /// Who is measured: what a program could use, and with its own sections.
 fn rows() -> impl Iterator<Item = Row> {
-    Row::under_glibc(Geometry::G16x256).filter(|row| {
-        row.malloc == Malloc::Glibc && (row.is_peer() || *row == Row::SECTION || *row == Row::BARE)
-    })
+    Row::under_glibc(Geometry::G16x256)
+        .filter(|row| row.is_peer() || *row == Row::SECTION || *row == Row::BARE)
 }
 
 /// What a row took in one company, round by round: nanoseconds for a pair, and KiB that were out at the peak.
@@ -114,38 +113,36 @@ fn find(all: &[InCompany], row: Row, company: Company) -> Option<&InCompany> {
 
 /// What a pair takes beside those who do nothing.
 pub(crate) fn quiet(all: &[InCompany]) -> String {
-    let lines = rows().map(|row| {
-        let alone = find(all, row, QUIET[0]);
-        let cells = QUIET.iter().map(|company| match (find(all, row, *company), alone) {
-            (Some(one), Some(alone)) => match ratio(&one.ns, &alone.ns) {
-                Some(times) if *company != QUIET[0] => {
-                    format!("{}, x{}", spread(summary(&one.ns)), digits(times.median))
-                }
-                _ => spread(summary(&one.ns)),
-            },
-            _ => "not measured".to_owned(),
-        });
-        std::iter::once(row.to_string()).chain(cells).collect()
-    });
-    let names = QUIET.map(|company| company.to_string());
-    let header: Vec<_> =
-        std::iter::once("ns a pair, beside").chain(names.iter().map(String::as_str)).collect();
-    table(&header, lines)
+    in_company("ns a pair, beside", &QUIET, all, |one| {
+        let alone = find(all, one.row, QUIET[0]).filter(|alone| alone.company != one.company);
+        match alone.and_then(|alone| ratio(&one.ns, &alone.ns)) {
+            Some(times) => format!("{}, x{}", spread(summary(&one.ns)), digits(times.median)),
+            None => spread(summary(&one.ns)),
+        }
+    })
 }
 
 /// What a pair takes beside those who are never quiet, and what is out at the peak.
 pub(crate) fn busy(all: &[InCompany]) -> String {
+    in_company("beside", &BUSY, all, |one| {
+        format!("{} ns, {} KiB", spread(summary(&one.ns)), spread(summary(&one.peak)))
+    })
+}
+
+/// A column for each company.
+fn in_company(
+    corner: &str,
+    companies: &[Company],
+    all: &[InCompany],
+    cell: impl Fn(&InCompany) -> String,
+) -> String {
     let lines = rows().map(|row| {
-        let cells = BUSY.iter().map(|company| match find(all, row, *company) {
-            Some(one) => {
-                format!("{} ns, {} KiB", spread(summary(&one.ns)), spread(summary(&one.peak)))
-            }
-            None => "not measured".to_owned(),
+        let cells = companies.iter().map(|company| {
+            find(all, row, *company).map_or_else(|| "not measured".to_owned(), &cell)
         });
         std::iter::once(row.to_string()).chain(cells).collect()
     });
-    let names = BUSY.map(|company| company.to_string());
-    let header: Vec<_> =
-        std::iter::once("beside").chain(names.iter().map(String::as_str)).collect();
+    let names: Vec<_> = companies.iter().map(ToString::to_string).collect();
+    let header: Vec<_> = std::iter::once(corner).chain(names.iter().map(String::as_str)).collect();
     table(&header, lines)
 }

@@ -130,8 +130,8 @@ impl Queue {
         }
     }
 
-    /// Queues `head`, and opens the record's place if it was parked. After the exchange neither the head nor the queue is touched: a callback may
-    /// already have freed what they lie in.
+    /// Queues `head`, and calls `open` before if the record was parked. After the exchange neither the head nor the
+    /// queue is touched: a callback may already have freed what they lie in.
     ///
     /// # Safety
     /// `head` is valid, nobody else uses it until its callback, and its `func` is set.

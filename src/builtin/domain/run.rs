@@ -26,16 +26,19 @@ impl Shared {
         if !(busy || self.has_work()) {
             return 0;
         }
-        let own = if busy { self.run_own(me, BATCH + 2 * called) } else { 0 };
+        let mut ran = 0;
+        if busy {
+            ran += self.run_own(me, BATCH + 2 * called);
+        } else {
+            self.advance();
+        }
         if look_round {
             self.records.park(self.clock.now());
         }
-        if busy {
-            if look_round { own + self.take_over(me) } else { own }
-        } else {
-            self.advance();
-            self.take_over(me)
+        if look_round || !busy {
+            ran += self.take_over(me);
         }
+        ran
     }
 
     /// Moves the owner's heads on, and runs at most `limit` of its callbacks: in one step of the epoch if

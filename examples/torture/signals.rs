@@ -99,8 +99,8 @@ extern "C" fn on_signal(_: i32) {
 
 fn pause(rng: &mut Rng) {
     match rng.u32(..16) {
-        0..8 => {}
-        8..15 => spin(rng.u32(..500)),
+        0..6 => {}
+        6..12 => spin(rng.u32(..500)),
         _ => thread::yield_now(),
     }
 }

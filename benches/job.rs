@@ -8,15 +8,19 @@ use crate::{
     who::{Geometry, Visit, Who, dispatch},
     work::{
         Timing,
+        backlog::{Backlog, Shrinking, backlog},
         beside::{Beside, Besides, Others},
         burst::{Burst, Returned},
         counts::{Counts, counts},
         cross::Cross,
+        domains::{Domains, domains},
+        grace::{Grace, Graces, graces},
         latency::{Latencies, Latency},
         pair::Pair,
         parts::{Repeat, repeat},
         stalled::{Course, Stalled},
         unseen::{Unseen, unseen},
+        waits::{Waited, Waits, waits},
     },
 };
 
@@ -42,6 +46,14 @@ pub enum Work {
     Unseen(Unseen),
     /// Pairs beside others.
     Beside(Beside),
+    /// Plain heads that wait in the built-in domain.
+    Waits(Waits),
+    /// Guards while a backlog shrinks.
+    Backlog(Backlog),
+    /// Sections of many domains.
+    Domains(Domains),
+    /// Fragments and pages that wait.
+    Grace(Grace),
     /// Whether all this can be done here.
     Able,
 }
@@ -49,8 +61,8 @@ pub enum Work {
 /// Work, and for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Job {
-    /// Who does it; only ptfrag is counted, parts are always its, and what is given
-    /// back says itself.
+    /// Who does it; only ptfrag is counted and watched, parts, plain heads and domains are always its, and what is
+    /// given back and who has a backlog say themselves.
     pub who: Who,
     /// On which blocks.
     pub geometry: Geometry,
@@ -62,7 +74,7 @@ pub struct Job {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// For pairs, crossings, parts and what is given back.
+    /// For pairs, crossings, parts, what is given back and sections of many domains.
     Timing(Timing),
     /// For single operations.
     Latencies(Latencies),
@@ -74,6 +86,12 @@ pub enum Answer {
     Besides(Besides),
     /// For counts.
     Counts(Counts),
+    /// For plain heads.
+    Waited(Waited),
+    /// For a backlog.
+    Shrinking(Shrinking),
+    /// For fragments and pages.
+    Graces(Graces),
     /// Whether it is possible.
     Able(bool),
 }
@@ -97,6 +115,10 @@ impl Job {
                 Answer::Besides(counted(who, geometry, beside))
             }
             Work::Beside(beside) => Answer::Besides(plain(who, geometry, beside)),
+            Work::Waits(work) => Answer::Waited(waits(work)),
+            Work::Backlog(work) => Answer::Shrinking(backlog(work)),
+            Work::Domains(work) => Answer::Timing(domains(work)),
+            Work::Grace(work) => Answer::Graces(graces(who, geometry, work)),
             Work::Able => Answer::Able(who.can(geometry)),
         }
     }

@@ -13,15 +13,19 @@ use crate::{
     who::{Geometry, Visit, Who, dispatch},
     work::{
         Order,
+        backlog::{Backlog, By as Whose, backlog},
         beside::{Beside, Others},
         burst::Burst,
         counts::counts,
         cross::Cross,
+        domains::{Domains, domains},
+        grace::{Grace, graces},
         latency::{FRACTIONS, Latency},
         pair::Pair,
         parts::{Part, Repeat, repeat},
         stalled::Stalled,
         unseen::{By, Unseen, unseen},
+        waits::{Waits, waits},
     },
 };
 
@@ -178,6 +182,37 @@ fn everybody_keeps_the_rules() {
         let most = course.samples.iter().map(|sample| sample.in_flight).max();
         assert_eq!(most > Some(0), who != Who::Floor);
     }
+    for &by in Whose::value_variants() {
+        let shrinking = backlog(Backlog { by, backlog: 1000, retires: true });
+        assert_eq!(shrinking.left, 0);
+        assert!(shrinking.most > 0 && shrinking.first <= shrinking.longest, "{shrinking:?}");
+    }
+}
+
+/// A head waits two epochs at least, whoever else is in the domain, and so does a fragment.
+#[test]
+fn waits_have_two_epochs() {
+    for (reader, backlog) in [(false, 0), (true, 0), (false, 1000), (true, 1000)] {
+        let waited = waits(Waits { reader, backlog, rounds: 2000 });
+        assert_eq!(waited.backlog.count, u64::from(backlog));
+        for epochs in [waited.backlog, waited.steady].into_iter().filter(|all| all.count != 0) {
+            assert!(epochs.mean() >= Some(2.0) && epochs.longest >= 2, "{waited:?}");
+        }
+    }
+    for (who, geometry) in
+        [(Who::PtfragBare, Geometry::G2x2048), (Who::PtfragLocal, Geometry::G16x256)]
+    {
+        let graces = graces(who, geometry, Grace { reader: true, pairs: 5000 });
+        for epochs in [graces.heads, graces.frags] {
+            assert!(epochs.mean() >= Some(2.0), "{graces:?}");
+        }
+    }
+}
+
+#[test]
+fn many_domains() {
+    let timing = domains(Domains { domains: 64, sections: 1000 });
+    assert_eq!(timing.run, timing.total);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 pub mod bare;
 mod boxed;
 mod bpf;
-mod epoch;
+pub mod epoch;
 mod floor;
+pub mod heads;
 #[cfg(liburcu)]
 mod liburcu;
 pub mod local;
@@ -12,7 +13,7 @@ mod mutex;
 mod pages;
 mod powerpc;
 mod s390;
-mod sdd;
+pub mod sdd;
 mod seize;
 mod sheaves;
 mod slabs;

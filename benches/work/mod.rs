@@ -1,14 +1,19 @@
 //! The workloads.
 
+pub mod backlog;
 pub mod beside;
 pub mod burst;
 pub mod counts;
 pub mod cross;
+pub mod domains;
+pub mod epochs;
+pub mod grace;
 pub mod latency;
 pub mod pair;
 pub mod parts;
 pub mod stalled;
 pub mod unseen;
+pub mod waits;
 
 use std::{
     fmt, hint,

@@ -5,6 +5,7 @@ use ptfrag_benches::work::{burst::Returned, latency::Latencies, stalled::Course}
 use crate::{
     beside::InCompany,
     callgrind::{Instructions, Sources},
+    domain::OfDomain,
     machine::Machine,
     matrix::Samples,
     profile::{Counted, PartSamples},
@@ -13,6 +14,7 @@ use crate::{
 };
 
 /// All figures of a run.
+#[derive(Default)]
 pub(crate) struct Everything {
     pub(crate) quick: bool,
     pub(crate) machine: Machine,
@@ -23,6 +25,7 @@ pub(crate) struct Everything {
     pub(crate) counts: Vec<Counted>,
     pub(crate) unseen: Vec<GivenBack>,
     pub(crate) beside: Vec<InCompany>,
+    pub(crate) domain: OfDomain,
     pub(crate) cross: Vec<Series<f64>>,
     pub(crate) bursts: Vec<Series<Returned>>,
     pub(crate) latencies: Vec<Series<Latencies>>,

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use serde::Serialize;
 
 /// The machine, its software, and the day.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,

@@ -5,6 +5,7 @@
 
 mod beside;
 mod callgrind;
+mod domain;
 mod everything;
 mod glance;
 mod machine;
@@ -23,7 +24,7 @@ use std::{error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 
-use crate::{everything::Everything, machine::Machine, runner::Runner};
+use crate::{domain::OfDomain, everything::Everything, machine::Machine, runner::Runner};
 
 /// Measures ptfrag and its peers, and writes tables, plots and raw figures.
 ///
@@ -34,6 +35,9 @@ struct Args {
     /// Measure shortly, within 2 minutes, and write `target/results-quick/`
     #[arg(long)]
     quick: bool,
+    /// Measure the built-in domain alone, and write its page only
+    #[arg(long)]
+    domain: bool,
 }
 
 /// How much is measured.
@@ -69,7 +73,7 @@ impl Effort {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(args.quick) {
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -78,34 +82,52 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(quick: bool) -> Result<(), Box<dyn Error>> {
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let quick = args.quick;
     let effort = if quick { Effort::QUICK } else { Effort::FULL };
     let mut runner = Runner::build()?;
     let machine = Machine::look();
-    let all = Everything {
-        quick,
-        pairs: matrix::pairs(&mut runner, effort),
-        sharing: matrix::sharing(&mut runner, effort),
-        parts: profile::parts(&mut runner, effort),
-        counts: profile::counts(&mut runner, effort),
-        unseen: unseen::unseen(&mut runner, effort),
-        beside: beside::beside(&mut runner, effort),
-        cross: series::cross(&mut runner, effort),
-        bursts: series::bursts(&mut runner, effort),
-        latencies: series::latencies(&mut runner, effort),
-        stalls: series::stalls(&mut runner, effort),
-        instructions: callgrind::instructions(&mut runner, effort),
-        sources: callgrind::sources(&mut runner, effort),
-        machine,
-        notes: runner.notes(),
-    };
     let out = if quick {
         runner.target().join("results-quick")
     } else {
         PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../results"))
     };
     fs::create_dir_all(&out)?;
-    all.write(&out)?;
+    let domain = domain::domain(&mut runner, effort);
+    if args.domain {
+        let notes = runner.notes();
+        let all = Everything { quick, machine, notes, domain, ..Everything::default() };
+        all.write_domain(&out)?;
+    } else {
+        everything(&mut runner, effort, machine, domain).write(&out)?;
+    }
     println!("Written to {}", out.canonicalize()?.display());
     Ok(())
+}
+
+/// Measures the rest.
+fn everything(
+    runner: &mut Runner,
+    effort: Effort,
+    machine: Machine,
+    domain: OfDomain,
+) -> Everything {
+    Everything {
+        quick: effort.quick,
+        domain,
+        pairs: matrix::pairs(runner, effort),
+        sharing: matrix::sharing(runner, effort),
+        parts: profile::parts(runner, effort),
+        counts: profile::counts(runner, effort),
+        unseen: unseen::unseen(runner, effort),
+        beside: beside::beside(runner, effort),
+        cross: series::cross(runner, effort),
+        bursts: series::bursts(runner, effort),
+        latencies: series::latencies(runner, effort),
+        stalls: series::stalls(runner, effort),
+        instructions: callgrind::instructions(runner, effort),
+        sources: callgrind::sources(runner, effort),
+        machine,
+        notes: runner.notes(),
+    }
 }

@@ -34,6 +34,9 @@ const PAGES: [(&str, &str); 11] = [
     ("profile", include_str!("pages/profile.md")),
 ];
 
+/// The page about the domain, which can be written alone.
+const DOMAIN: &str = include_str!("pages/domain.md");
+
 /// One file of raw figures.
 #[derive(Serialize)]
 struct Raw<'a, T: Serialize> {
@@ -61,7 +64,15 @@ impl Everything {
         for (name, template) in PAGES {
             fs::write(out.join(name).with_extension("md"), filled(template, &fill))?;
         }
-        Ok(())
+        self.write_domain(out)
+    }
+
+    /// Writes what is about the domain.
+    pub(crate) fn write_domain(&self, out: &Path) -> Result<(), Box<dyn Error>> {
+        self.raw(out, "domain", &self.domain)?;
+        let mut fill = self.domain.fill();
+        fill.push(("machine", self.warning() + &self.machine()));
+        Ok(fs::write(out.join("domain.md"), filled(DOMAIN, &fill))?)
     }
 
     fn raw<T: Serialize>(&self, out: &Path, name: &str, figures: &T) -> Result<(), Box<dyn Error>> {

@@ -62,13 +62,14 @@ const STAMP: usize = 2 * size_of::<usize>();
 /// Fragments are multiples of this. What lies in between nobody writes, so it is zero as the page came.
 const LEAST: usize = 256;
 
+/// Whether pages that come home count.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 static FRAGS: Tally = Tally::new();
 static PAGES: Tally = Tally::new();
 
-/// Counts a wait since `stamp`, if there is one and this is the time.
+/// Counts a wait since `stamp`, if there is one.
 fn note(tally: &Tally, stamp: u64) {
-    if stamp != 0 && WATCHED.load(Ordering::Relaxed) {
+    if stamp != 0 {
         tally.note(now() - stamp);
     }
 }
@@ -116,7 +117,9 @@ unsafe impl<const PAGE: usize> PageSource for WatchingSource<PAGE> {
             // SAFETY: the page has come back, and all of it is initialised.
             last = last.max(unsafe { place.cast::<u64>().replace(0) });
         }
-        note(&PAGES, last);
+        if WATCHED.load(Ordering::Relaxed) {
+            note(&PAGES, last);
+        }
         // SAFETY: passed on to the caller.
         unsafe { self.0.put(page) };
     }
@@ -194,22 +197,30 @@ impl Visit for Grace {
                 turn.wait();
             }
             let mut holder = Holder::<_, true>::new(allocator.handle(0), LIVE, 0);
-            let warm = self.pairs / 4;
-            for pair in 0..warm + self.pairs {
-                if pair == warm {
-                    WATCHED.store(true, Ordering::Relaxed);
-                }
+            let mut pair = |watched| {
                 let mut fresh = holder.fresh();
                 // What it was stamped with before is over.
                 stamp(&mut fresh, 0);
                 let mut old = holder.exchange(fresh);
-                stamp(&mut old, now());
+                stamp(&mut old, if watched { now() } else { 0 });
                 holder.handle.retire(old);
-                if pair >= warm && pair % PAIRS_PER_HEAD == 0 {
+            };
+            let before = FRAGS.count();
+            (0..self.pairs / 4).for_each(|_| pair(false));
+            WATCHED.store(true, Ordering::Relaxed);
+            for nth in 0..self.pairs {
+                pair(true);
+                if nth % PAIRS_PER_HEAD == 0 {
                     call(heads);
                 }
             }
             WATCHED.store(false, Ordering::Relaxed);
+            // The load goes on, or those that wait for long would not count.
+            let frags = before + u64::from(self.pairs);
+            let calls = u64::from(self.pairs.div_ceil(PAIRS_PER_HEAD));
+            while FRAGS.count() < frags || heads.count() < calls {
+                pair(false);
+            }
             done.store(true, Ordering::Relaxed);
             let graces =
                 Graces { heads: heads.epochs(), frags: FRAGS.epochs(), pages: PAGES.epochs() };

@@ -20,9 +20,9 @@ use super::epochs::{Epochs, Tally, call};
 pub struct Waits {
     /// Whether a reader beside it enters sections and leaves them without a pause.
     pub reader: bool,
-    /// Rounds while another reader stalls. What comes after that goes on until the heads of these have run.
+    /// Rounds while another reader stalls, before the others.
     pub backlog: u32,
-    /// Rounds after that, at least.
+    /// Rounds, at least: they go on until the heads of those before have run.
     pub rounds: u32,
 }
 
@@ -31,7 +31,7 @@ pub struct Waits {
 pub struct Waited {
     /// Heads that were queued while the reader stalled.
     pub backlog: Epochs,
-    /// Heads that were queued afterwards, as far as they have run.
+    /// Heads that were queued afterwards.
     pub steady: Epochs,
 }
 
@@ -42,7 +42,7 @@ pub struct Waited {
 #[must_use]
 pub fn waits(work: Waits) -> Waited {
     let domain = Domain::global();
-    let (backlog, steady) = (Tally::leaked(), Tally::leaked());
+    let [backlog, steady, rest] = [(); 3].map(|()| Tally::leaked());
     let round = |tally| {
         let guard = domain.read();
         call(tally);
@@ -73,9 +73,13 @@ pub fn waits(work: Waits) -> Waited {
             turn.wait();
         }
         let mut rounds = 0;
-        while rounds < work.rounds || backlog.count() < u64::from(work.backlog) {
+        while rounds < u64::from(work.rounds) || backlog.count() < u64::from(work.backlog) {
             round(steady);
-            rounds = rounds.saturating_add(1);
+            rounds += 1;
+        }
+        // The load goes on, or those that wait for long would not count.
+        while steady.count() < rounds {
+            round(rest);
         }
         done.store(true, Ordering::Relaxed);
     });

@@ -65,5 +65,5 @@ pub(super) fn table(all: &[InTurn<Load, Waited>]) -> String {
             });
         }
     }
-    tables::table(&["heads", "how many ran", "epochs, mean", "epochs, longest"], rows)
+    tables::table(&["heads", "how many", "epochs, mean", "epochs, longest"], rows)
 }

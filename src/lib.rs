@@ -89,4 +89,4 @@ pub use page::{PageDesc, mask, word};
 pub use rcu_head::{RcuFn, RcuHead};
 pub use slot::Slot;
 #[cfg(ptfrag_loom)]
-pub use sync::{plan_weak_failures, take_weak_failures};
+pub use sync::{Processor, plan_weak_failures, take_weak_failures};

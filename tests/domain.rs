@@ -868,7 +868,7 @@ fn a_domain_tells_what_it_does() {
             entered.wait();
             leave.wait();
         };
-        thread::Builder::new().name("stalled".into()).spawn_scoped(scope, reader).unwrap();
+        let reader = thread::Builder::new().name("stalled".into()).spawn_scoped(scope, reader);
         entered.wait();
         drop(domain.read());
         assert_eq!((domain.status().queued, domain.status().oldest), (0, None));
@@ -891,6 +891,8 @@ fn a_domain_tells_what_it_does() {
         );
         assert!(text.ends_with("stalled") || text.ends_with(&format!("stalled ({id})")), "{text}");
         leave.wait();
+        // The scope does not wait for what its threads do after their work.
+        reader.unwrap().join().unwrap();
     });
     domain.barrier();
     let status = domain.status();
@@ -904,6 +906,39 @@ fn a_domain_tells_what_it_does() {
     assert_eq!(domain.status().free, 1);
 }
 
+/// Who is in the way is found also where nobody polls, because the only thread that would is in a section for ever.
+#[test]
+fn a_domain_tells_who_leaked_a_guard() {
+    let domain = leaked();
+    let ran = counter();
+    std::mem::forget(domain.read());
+    count(domain, &ran);
+    assert_eq!(domain.status().in_the_way, None, "it may have just begun");
+    let status = domain.status();
+    assert_eq!(status.queued, 1);
+    let name = thread::current().name().map(|name| name[..16].to_owned());
+    assert_eq!(status.in_the_way.map(|thread| thread.name), name);
+}
+
+/// What a thread leaves that ends is all run by a thread that only reads, at the ends of its sections.
+#[test]
+fn what_an_ended_thread_leaves_is_run_soon() {
+    const LEFT: usize = 10_000;
+    let domain = OwnedDomain::new();
+    let ran = counter();
+    let guard = domain.read();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(domain.read());
+            (0..LEFT).for_each(|_| count(&domain, &ran));
+        });
+    });
+    drop(guard);
+    // Some epochs pass before anybody looks, and then each drop runs a batch.
+    (0..128 * 16 + LEFT / 64).for_each(|_| drop(domain.read()));
+    assert_eq!(ran.load(Ordering::Relaxed), LEFT);
+}
+
 /// A thread that has a record and has never been in a section, or not for long, may queue something and sleep.
 #[test]
 fn what_sleepers_queue_is_found() {
@@ -912,7 +947,8 @@ fn what_sleepers_queue_is_found() {
     let step = Barrier::new(2);
     for in_section in [false, true] {
         thread::scope(|scope| {
-            scope.spawn(|| {
+            // Joined, since the scope does not wait for what its threads do after their work.
+            let sleeper = scope.spawn(|| {
                 domain.poll();
                 if in_section {
                     drop(domain.read());
@@ -936,6 +972,7 @@ fn what_sleepers_queue_is_found() {
             settle(&domain);
             assert_eq!(ran.swap(0, Ordering::Relaxed), 1);
             step.wait();
+            sleeper.join().unwrap();
         });
     }
 }
@@ -948,7 +985,7 @@ fn crowds_come_and_go() {
     for crowd in [10, 100, 1100, 100] {
         let (together, again) = (Barrier::new(crowd + 1), Barrier::new(crowd + 1));
         thread::scope(|scope| {
-            for _ in 0..crowd {
+            let spawn = || {
                 let user = || {
                     drop(domain.read());
                     together.wait();
@@ -959,8 +996,9 @@ fn crowds_come_and_go() {
                     count(&domain, &ran);
                     drop(guard);
                 };
-                thread::Builder::new().stack_size(32 << 10).spawn_scoped(scope, user).unwrap();
-            }
+                thread::Builder::new().stack_size(32 << 10).spawn_scoped(scope, user).unwrap()
+            };
+            let users: Vec<_> = std::iter::repeat_with(spawn).take(crowd).collect();
             together.wait();
             let others = counter();
             for _ in 0..200 {
@@ -976,6 +1014,8 @@ fn crowds_come_and_go() {
             settle(&domain);
             assert_eq!(ran.load(Ordering::Relaxed), 0);
             again.wait();
+            // The scope does not wait for what its threads do after their work.
+            users.into_iter().for_each(|user| user.join().unwrap());
         });
         domain.barrier();
         assert_eq!(ran.swap(0, Ordering::Relaxed), crowd + 1);

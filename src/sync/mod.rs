@@ -9,12 +9,16 @@
 mod cell;
 #[cfg(any(ptfrag_loom, ptfrag_shuttle))]
 mod in_model;
+#[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod membarrier;
 #[cfg(ptfrag_loom)]
 mod on_loom;
 #[cfg(ptfrag_shuttle)]
 mod on_shuttle;
 #[cfg(feature = "std")]
 mod private;
+#[cfg(ptfrag_loom)]
+mod processors;
 #[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 mod real;
 #[cfg(ptfrag_loom)]
@@ -22,12 +26,18 @@ mod weak;
 
 #[cfg(any(ptfrag_loom, ptfrag_shuttle))]
 pub(crate) use in_model::*;
+#[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub(crate) use membarrier::{between, fence_everywhere, light_fence, may_fence_everywhere};
 #[cfg(ptfrag_loom)]
 pub(crate) use on_loom::*;
 #[cfg(ptfrag_shuttle)]
 pub(crate) use on_shuttle::*;
 #[cfg(feature = "std")]
 pub(crate) use private::{Private, PrivatePtr};
+#[cfg(ptfrag_loom)]
+pub use processors::Processor;
+#[cfg(ptfrag_loom)]
+pub(crate) use processors::{between, fence_everywhere, light_fence, may_fence_everywhere};
 #[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 pub(crate) use real::*;
 #[cfg(ptfrag_loom)]

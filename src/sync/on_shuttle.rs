@@ -13,3 +13,21 @@ pub(crate) use shuttle::{
 pub(super) use core::sync::atomic::AtomicPtr as RealAtomicPtr;
 
 pub(crate) use super::cell::{OrderedPtr, UnsafeCell};
+
+/// All threads of shuttle see one order of everything: it has no use for fences.
+#[cfg(feature = "std")]
+pub(crate) fn may_fence_everywhere() -> bool {
+    true
+}
+
+#[cfg(feature = "std")]
+pub(crate) fn fence_everywhere() -> bool {
+    fence(Ordering::SeqCst);
+    true
+}
+
+#[cfg(feature = "std")]
+pub(crate) fn light_fence() {}
+
+#[cfg(feature = "std")]
+pub(crate) fn between() {}

@@ -88,6 +88,7 @@ impl Net {
     /// Runs them, or those that are named.
     pub fn test(self, tree: &Tree, only: &[&str]) -> Result<Command, String> {
         let mut command = cargo(tree);
+        command.env("PTFRAG_LOOM", "long");
         command.args(self.targets(tree.root())?).arg("--");
         if only.is_empty() {
             command.args(self.filter());

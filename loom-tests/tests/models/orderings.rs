@@ -126,7 +126,7 @@ fn use_before_release() {
 /// head's store in `push` or its load in `first` is Relaxed.
 #[test]
 fn fresh_page_before_a_looker() {
-    explore::<256>(2, 1, || {
+    explore_within::<256, _>(at_length(None), 2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let other = spawn(move || take(&mm, 0));
         if let Some(frag) = take(&mm, 0) {
@@ -152,7 +152,7 @@ fn fresh_page_before_a_looker() {
 /// descriptor itself. It fails as `fresh_page_before_a_looker` does.
 #[test]
 fn unlink_before_a_looker() {
-    explore::<128>(2, 2, || {
+    explore_within::<128, _>(at_length(None), 2, 2, || {
         let mm: Shared<Mm2> = Shared::new(mm());
         let [first, second] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         let other = spawn(move || {

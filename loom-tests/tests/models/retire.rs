@@ -19,7 +19,7 @@ use crate::support::*;
 /// RCU read the head before that callback, and the new call writes it.
 #[test]
 fn promotion_and_rearm() {
-    explore::<256>(2, 1, || {
+    explore_within::<256, _>(at_length(None), 2, 1, || {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         let other = spawn(move || {

@@ -51,7 +51,7 @@ fn explore_failing<S: Fn(u64) + Send + Sync + 'static>(
 /// success: a page never comes home, or a fragment is handed out twice.
 #[test]
 fn retire_and_callback_that_fail() {
-    explore_failing(None, 6, |plan| {
+    explore_failing(at_length(None), 6, |plan| {
         let mm: Shared<Mm4> = Shared::new(mm());
         let [a, b, c] = [0; 3].map(|_| take(&mm, 0).unwrap());
         retire(a);
@@ -123,7 +123,7 @@ fn shrink_that_fails() {
 
 /// Plays a scene of two threads with every plan of at most two failures among four exchanges.
 fn explore_world<S: Fn(u64) + Send + Sync + 'static>(scene: S) {
-    check_planned::<S>(2, Some(3), &plans(4), scene);
+    check_planned::<S>(2, at_length(Some(3)), &plans(4), scene);
 }
 
 /// The domain's own weak exchanges: the push of a head.

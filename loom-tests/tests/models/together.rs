@@ -140,7 +140,7 @@ fn drop_while_another_polls() {
 /// Rule 16. Two threads, at most 3 preemptions. Fails when a poll looks only after its own queue.
 #[test]
 fn sleeping_queuer() {
-    explore_on_domain::<128, _>(Some(3), 1, |domain| {
+    explore_on_domain::<128, _>(at_length(Some(3)), 1, |domain| {
         let mm: Shared<RealMm<2, 128>> = Shared::new(mm_on(domain));
         let [first, last] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
         domain.synchronize();

@@ -2,14 +2,15 @@
 //!
 //! A place is *open*, *closing* or *closed*, and those who look skip the closed ones. Anybody opens any
 //! place, at any time, with one exchange that does no harm when it is made twice. One thread at a time
-//! closes: it marks places as closing, makes a full fence, looks again whether they are idle, and closes
+//! closes: it marks places as closing, makes a full fence (a heavy one where readers make none), looks again whether they are idle, and closes
 //! those that are and that nobody has opened meanwhile.
 //!
 //! Whoever finds its place not open opens it. Whoever comes to one that it believes to be open says so in
 //! another word (it announces an epoch), makes a full fence, and looks at the place. Either it finds the mark, and
 //! opens the place, or its fence came before that of whoever marks the place later, who then finds what it said.
 
-use crate::sync::{AtomicU64, Ordering, bound, fence};
+use super::fences::Fences;
+use crate::sync::{AtomicU64, Ordering, bound};
 
 /// How many records a leaf has, and leaves a root.
 pub(super) const FAN: usize = bound(32, 2) as usize;
@@ -73,16 +74,21 @@ impl Gate {
     /// are idle, which `is_idle` tells for sure when it is called after the full fence here.
     ///
     /// Only one thread at a time may call this.
-    pub(super) fn close(&self, places: Places, mut is_idle: impl FnMut(usize) -> bool) {
+    pub(super) fn close(
+        &self,
+        places: Places,
+        fences: Fences,
+        mut is_idle: impl FnMut(usize) -> bool,
+    ) {
         if places.0 == 0 {
             return;
         }
         // Acquire: pairs with the release in `open`.
         self.0.fetch_or(u64::from(places.0), Ordering::Acquire);
-        // SeqCst: the closer's half of the handshake. Pairs with the fence between coming back and the
-        // look at the place.
-        fence(Ordering::SeqCst);
-        let idle = places.filter(|place| is_idle(*place)).fold(0, |all, place| all | 1 << place);
+        // The closer's half of the handshake. Pairs with the fence between coming back and the look at the place.
+        let fenced = fences.heavy();
+        let idle = places.filter(|place| fenced && is_idle(*place));
+        let idle = idle.fold(0, |all, place| all | 1 << place);
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             // Who has opened a place has taken its mark off, and nobody else marks.

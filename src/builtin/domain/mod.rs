@@ -12,7 +12,9 @@
 //!   Nobody waits for a reader here.
 //! - **Park**: mark the place of a record as closing; full fence; if its owner announces nothing (acquire) and its
 //!   queue is empty, and nobody has opened the place since, close it (release). One thread at a time does that.
-//! - **Enter**, after the fence: if the place is not open, open it (release), and begin again.
+//! - **Enter**, after the fence: if the place is not open, open it (release), and begin again. A section inside another
+//!   announces nothing: what is announced does not change while a section relies on it. (One in a signal handler may have
+//!   come before the fence of the outer one, and before the place was open: it sees to both.)
 //! - **Call**: push the head on a stack, the thread's own or, if it has no record, the *orphans'*; before that open the
 //!   place if whoever parked the record has left a mark on the stack.
 //! - **Tag**: somebody, the queuer or another, takes a whole stack off; full fence; loads the
@@ -69,6 +71,26 @@
 //! the first owner's sections along (release and claim), and the place of one that is new is opened before
 //! its first fence `R`, so an advance with `R` before `A` comes across it.
 //!
+//! # Readers without a fence
+//!
+//! Where [`OwnedDomain::asymmetric`] could have its way, `R` is no fence; the compiler keeps the order. The fences `A` of
+//! the advance and of whoever parks are *heavy*: each has the system make a full fence in every thread, somewhere
+//! between two of its accesses, after what came before the call and before what comes after. Call these places in a
+//! reader's thread `a` and so on. A batch is tagged with the epoch *after* the one that its tagger, whose fence `T` is one
+//! of its own thread only, has found.
+//!
+//! Let that be `t`, found `t - 1`, and let `A` be the fence of the advance from `t` to `t + 1`, and `B` that of the one
+//! from `t + 1` to `t + 2`. `T` comes before `A`, since the tagger missed the store of `t`. A section whose announcement
+//! comes after `a` sees what was before `T`, and need not be waited for. One whose announcement comes before `a` is found
+//! by both advances, it or what its owner stored later, as above: the first lets it pass only if it announces `t`, and
+//! then the second does not. So when the epoch is `t + 2` the section is over, and happens before. That the reader found
+//! `t` says nothing about what it sees, since it made no fence after that: hence the tag.
+//!
+//! *Parking.* The announcement comes before the closer's place `c` in the owner's thread, and the closer finds it, or the
+//! look at the place comes after `c` and finds the mark, and the owner opens the place and announces again. An announcement
+//! that comes before `a` has an opening before it that the advance finds. A thread that registers does the same, and one
+//! that has not been started yet begins with a fence: it was switched to.
+//!
 //! # Who runs callbacks
 //!
 //! Nobody in `call`, in [`Section`]'s drop, inside a section or inside a callback. Callbacks run in
@@ -78,7 +100,8 @@
 //! so no backlog grows, and one that a reader has left behind shrinks by so many at a time. While 64 or more wait it
 //! takes as many steps of the epoch as nobody is in the way of. When it has none, and at every
 //! eighth poll, it looks round at the others, and moves on those of every record whose owner is gone
-//! or has let four epochs pass without polling, and of the orphans. Only what it is running itself
+//! or has let four epochs pass without polling, and of the orphans, 64 at a time. If it has run as many as it may, the
+//! thread polls again at its next guard's drop. Only what it is running itself
 //! is ever out of reach of the others. As long as
 //! anybody polls, a thread that went idle holds nothing up but with an open section.
 //!
@@ -102,6 +125,7 @@
 
 mod chain;
 mod epoch;
+mod fences;
 mod gate;
 mod owned;
 mod owner;
@@ -114,6 +138,8 @@ mod section;
 mod signature;
 mod status;
 mod table;
+#[cfg(all(test, not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod tests;
 mod thread;
 mod ticket;
 mod tree;
@@ -127,6 +153,7 @@ use crate::{
     sync::{Arc, AtomicBool, Ordering},
 };
 use epoch::Clock;
+use fences::Fences;
 pub use owned::OwnedDomain;
 use records::Records;
 pub use section::{Guard, Section};
@@ -217,13 +244,15 @@ impl Domain {
     }
 
     /// Tries to move grace periods on, and runs callbacks whose grace period is over: of this thread's at most 64, and two
-    /// for each head that it has queued since its last poll, and of others' at most 64. Returns how many it ran.
+    /// for each head that it has queued since its last poll, and at most 64 of those of threads that have ended, or that
+    /// have not polled for four epochs. Returns how many it ran; zero does not say that nothing waits. What a program has
+    /// queued whose threads all go idle stays until somebody calls this now and then, or [`barrier`](Self::barrier).
     ///
     /// Never waits, unless a callback does. Does nothing inside a section of this domain, inside a
     /// callback, and in destructors of thread-locals once the domain's own are gone.
     pub fn poll(&self) -> usize {
         match thread::record(&self.shared) {
-            Some(me) if !me.in_section() && !thread::in_callback() => self.shared.poll(me),
+            Some(me) if !me.in_section() && !thread::in_callback() => self.shared.poll(me, true),
             _ => 0,
         }
     }
@@ -238,10 +267,18 @@ impl Domain {
         wait::synchronize(&self.shared);
     }
 
+    /// Whether readers make no fence, as [`OwnedDomain::asymmetric`] has it where it can.
+    #[must_use]
+    pub fn is_asymmetric(&self) -> bool {
+        self.shared.clock.fences() == Fences::Asymmetric
+    }
+
     /// What the domain is doing, for an operator: how much waits and for how long, and who is in the way.
     ///
     /// Takes no lock and waits for nobody, at any time, also inside sections and callbacks; it allocates for the name of
-    /// a thread. It looks at the records of all threads, so it is not for every operation.
+    /// a thread. If something is queued it tries to end the epoch afterwards, so that the second call finds who is in the way
+    /// also where nobody polls. It looks at the
+    /// records of all threads that there have ever been at the same time, so it is not for every operation.
     #[must_use]
     pub fn status(&self) -> DomainStatus {
         self.shared.status()
@@ -250,7 +287,8 @@ impl Domain {
     /// Waits until all callbacks that were queued before, by any thread, have run; they happen
     /// before its return. Runs some or all of them itself. Heads that those queue are not waited
     /// for, and a page can need several on its way home: call it until [`Mm::pages`](crate::Mm::pages) or
-    /// the source's count settles.
+    /// the source's count settles. It looks at the records of all threads that there have ever been at the same time: with
+    /// 10 000 of them that takes more than a millisecond.
     ///
     /// # Panics
     /// Inside a section of this domain or inside a callback, where it might never return.
@@ -299,7 +337,7 @@ unsafe impl<'d> Rcu for &'d Domain {
         unsafe { idle.set_func(func) };
         let record = match thread::known_record(&self.shared) {
             Some(record) => {
-                if record.count_call() {
+                if record.count_call(&self.shared.clock) {
                     record.queue.gather(&self.shared.clock);
                 }
                 record

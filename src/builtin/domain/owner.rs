@@ -11,6 +11,7 @@ use core::{
 use super::{
     Shared,
     epoch::{Clock, Epoch},
+    fences::Fences,
     pace::{
         ASKS_WITHOUT_A_FENCE, CALLS_PER_GATHERING, CALLS_PER_POLL, DROPS_PER_POLL,
         IDLE_DROPS_PER_POLL, POLLS_PER_ROUND,
@@ -19,17 +20,14 @@ use super::{
 };
 use crate::{rcu_head::RcuHead, sync::Ordering};
 
-/// In `sections`: the announcement stands, and the record is looked at. Without it an open section is
-/// still on its way there.
-const ENTERED: usize = 1;
-/// In `sections`: the record goes back with the last section, since no thread-local remembers it.
-const TRANSIENT: usize = 2;
-/// In `sections`: the owner has not been in a section yet, and the record may not be looked at.
-const FRESH: usize = 4;
-/// In `sections`: the owner opens its place outside of sections, and has perhaps done the half of it.
-const OPENING: usize = 8;
-/// In `sections`: one section.
-const SECTION: usize = 16;
+/// In `marks`: the record goes back with the last section, since no thread-local remembers it.
+const TRANSIENT: usize = 1;
+/// In `marks`: the owner has not been in a section yet, and the record may not be looked at.
+const FRESH: usize = 2;
+/// In `marks`: the owner opens the record's place, and has perhaps done the half of it.
+pub(super) const OPENING: usize = 4;
+/// In `marks`: a section inside another.
+const NESTED: usize = 8;
 
 impl Record {
     /// Makes the caller the owner. The counts go on: threads that each do a little, and end, poll as often as one
@@ -40,7 +38,7 @@ impl Record {
     pub(super) unsafe fn claim(&self, domain: &Shared, transient: bool) {
         self.take(!transient);
         self.owner.domain.set(ptr::from_ref(domain).cast_mut());
-        self.owner.sections.set(if transient { FRESH | TRANSIENT } else { FRESH });
+        self.owner.marks.set(if transient { FRESH | TRANSIENT } else { FRESH });
         self.note_poll(domain.clock.now());
     }
 
@@ -53,53 +51,80 @@ impl Record {
     /// To be called when the thread forgets the record: whether it is to be given up now. If not it is with its
     /// last section. If that was leaked, never.
     pub(super) fn resign(&self) -> bool {
-        let sections = &self.owner.sections;
-        sections.set(sections.get() | TRANSIENT);
+        let marks = &self.owner.marks;
+        marks.set(marks.get() | TRANSIENT);
         !self.in_section()
     }
 
     /// Opens a section. Only for the owner, and for a signal handler that interrupts it anywhere.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&self, clock: &Clock) {
-        let sections = self.owner.sections.get();
-        if sections & ENTERED != 0 {
-            // Only leaked sections get there. Wrapping would end sections that are still open.
-            let more = sections.checked_add(SECTION).expect("ptfrag: too many sections are open");
-            self.owner.sections.set(more);
-            return;
+        if self.in_section() || self.owner.marks.get() != 0 {
+            self.enter_inside(clock);
+        } else {
+            self.announce(clock);
         }
-        let more = sections + SECTION;
-        self.owner.sections.set(more);
-        self.owner.came.set(1);
-        if sections != 0 {
-            // The first one, or one in a handler that interrupts its thread on the way into another, or while it opens
-            // the place.
-            self.owner.place.open();
-        }
-        self.reader.announcement.enter(clock.now());
-        // SAFETY: the caller owns the record.
-        let is_open = unsafe { self.owner.place.is_open() };
-        if !is_open {
-            self.come_back(clock);
-        }
-        // Only now: a handler that comes before does all of it itself.
-        self.owner.sections.set((more & !FRESH) | ENTERED);
-        // Nor does the section begin before.
+        // The section does not begin before.
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// Has the record looked at again, after it was parked or while that is going on.
+    #[inline(always)]
+    fn announce(&self, clock: &Clock) {
+        self.owner.came.set(1);
+        let mut epoch = self.reader.announcement.enter(clock);
+        // SAFETY: the caller owns the record.
+        if !unsafe { self.owner.place.is_open() } {
+            epoch = self.come_back(clock);
+        }
+        self.reader.announcement.settle(epoch, clock.fences());
+    }
+
+    /// A section inside another, as a rule; or the first one, one of a record that has no place in its thread, or one in a
+    /// handler that interrupts its thread while that opens the place, or on the way into a section.
     #[cold]
-    fn come_back(&self, clock: &Clock) {
+    fn enter_inside(&self, clock: &Clock) {
+        let marks = &self.owner.marks;
+        if !self.in_section() {
+            self.open();
+            self.announce(clock);
+            return marks.set(marks.get() & !FRESH);
+        }
+        // What a section relies on does not change: the epoch may have moved on by one since it was announced, and would
+        // move on by one more.
+        match clock.fences() {
+            Fences::Symmetric if self.reader.announcement.is_settled() => {}
+            Fences::Symmetric => {
+                let epoch = self.come_back(clock);
+                self.reader.announcement.settle(epoch, Fences::Symmetric);
+            }
+            Fences::Asymmetric => self.stay(),
+        }
+        // Only leaked sections get there. Wrapping would end sections that are still open.
+        let more = marks.get().checked_add(NESTED);
+        marks.set(more.expect("ptfrag: too many sections are open"));
+    }
+
+    /// Sees to it that the record is looked at, with what it shows. No fence tells whether somebody relies on that already:
+    /// if not, it does as well, since an epoch that is over is in the way as one that is not.
+    fn stay(&self) {
+        // SAFETY: the caller owns the record.
+        while !unsafe { self.owner.place.is_open() } {
+            self.open();
+            Fences::Asymmetric.light();
+        }
+    }
+
+    /// Has the record looked at again, after it was parked or while that is going on. Its section has not begun yet.
+    #[cold]
+    fn come_back(&self, clock: &Clock) -> Epoch {
         loop {
-            self.owner.place.open();
+            self.open();
             // In the time in which nobody looked the epoch may have moved on.
-            let now = clock.now();
-            self.note_poll(now);
-            self.reader.announcement.enter(now);
+            let epoch = self.reader.announcement.enter(clock);
+            self.note_poll(epoch);
             // SAFETY: the caller owns the record.
             if unsafe { self.owner.place.is_open() } {
-                return;
+                return epoch;
             }
         }
     }
@@ -109,21 +134,20 @@ impl Record {
     #[inline]
     #[must_use]
     pub(super) fn leave(&self) -> bool {
-        let sections = self.owner.sections.get();
-        if sections >= 2 * SECTION {
-            self.owner.sections.set(sections - SECTION);
+        let marks = self.owner.marks.get();
+        if marks >= NESTED {
+            self.owner.marks.set(marks - NESTED);
             return false;
         }
-        self.leave_outermost(sections & (TRANSIENT | OPENING));
-        sections & TRANSIENT != 0
+        self.leave_outermost();
+        marks & TRANSIENT != 0
     }
 
     #[inline]
-    fn leave_outermost(&self, rest: usize) {
+    fn leave_outermost(&self) {
         // A handler that comes after the next line has a section of its own. What this one did must not be put off
         // until then.
         compiler_fence(Ordering::SeqCst);
-        self.owner.sections.set(rest);
         self.reader.announcement.leave();
     }
 
@@ -132,26 +156,29 @@ impl Record {
     #[inline]
     pub(super) fn leave_and_count(&self) -> Option<bool> {
         let owner = &self.owner;
-        if owner.sections.get() != SECTION | ENTERED {
+        if owner.marks.get() != 0 {
             return None;
         }
-        self.leave_outermost(0);
+        self.leave_outermost();
         let drops = owner.drops.get() + 1;
         owner.drops.set(drops);
-        Some(drops >= owner.drops_to_poll.get() || owner.calls.get() >= CALLS_PER_POLL)
+        Some(drops >= owner.drops_to_poll.get())
     }
 
     /// Whether the owner has a section open. Only for the owner.
+    #[inline]
     pub(super) fn in_section(&self) -> bool {
-        self.owner.sections.get() >= SECTION
+        self.reader.announcement.is_shown()
     }
 
     /// Counts a head that the owner is about to queue, and tells whether it is time to gather those before.
     #[inline]
-    pub(super) fn count_call(&self) -> bool {
+    pub(super) fn count_call(&self, clock: &Clock) -> bool {
         let calls = self.owner.calls.get().wrapping_add(1);
         self.owner.calls.set(calls);
-        self.owner.drops_to_poll.set(DROPS_PER_POLL);
+        let pace = clock.pace();
+        let to_poll = if calls < pace * CALLS_PER_POLL { pace * DROPS_PER_POLL } else { 0 };
+        self.owner.drops_to_poll.set(self.owner.drops_to_poll.get().min(to_poll));
         self.owner.came.set(0);
         calls % CALLS_PER_GATHERING == 0
     }
@@ -169,13 +196,13 @@ impl Record {
     /// Has the record looked at.
     #[cold]
     fn open(&self) {
-        let sections = &self.owner.sections;
-        let before = sections.get();
-        sections.set(before | OPENING);
+        let marks = &self.owner.marks;
+        let before = marks.get();
+        marks.set(before | OPENING);
         compiler_fence(Ordering::SeqCst);
         self.owner.place.open();
         compiler_fence(Ordering::SeqCst);
-        sections.set(before);
+        marks.set(before);
     }
 
     /// Whether a fence is worth it to find out whether the ticket of this epoch is current: it is where the
@@ -195,8 +222,13 @@ impl Record {
 
     /// Has the owner poll at its next outermost drop, and go on until there is nothing to do.
     pub(super) fn hurry(&self) {
-        self.owner.calls.set(self.owner.calls.get().max(CALLS_PER_POLL));
+        self.owner.drops_to_poll.set(0);
         self.owner.hurried.set(1);
+    }
+
+    /// Has the owner poll at its next outermost drop: this time there was too much to do.
+    pub(super) fn poll_again(&self) {
+        self.owner.drops_to_poll.set(0);
     }
 
     /// Whether that was asked for; it is not any more.
@@ -208,18 +240,19 @@ impl Record {
 
     /// Begins a poll of the owner, who has heads of its own if `busy`, and says whether it is one
     /// that looks round at the others, and how many heads it has queued since the last one.
-    pub(super) fn begin_poll(&self, now: Epoch, busy: bool) -> (bool, usize) {
+    pub(super) fn begin_poll(&self, clock: &Clock, busy: bool) -> (bool, usize) {
         let called = self.owner.calls.get();
         self.owner.calls.set(0);
         self.owner.drops.set(0);
-        self.owner.drops_to_poll.set(if busy { DROPS_PER_POLL } else { IDLE_DROPS_PER_POLL });
-        self.note_poll(now);
+        let drops = if busy { DROPS_PER_POLL } else { IDLE_DROPS_PER_POLL };
+        self.owner.drops_to_poll.set(clock.pace() * drops);
+        self.note_poll(clock.now());
         let polls = self.owner.polls.get().wrapping_add(1);
         self.owner.polls.set(polls);
         (polls % POLLS_PER_ROUND == 0, called)
     }
 
-    /// Where the owner's next round of taking over goes on.
+    /// Where the owner's next round of taking over goes on, or zero if the last one came to its end.
     pub(super) fn cursor(&self) -> usize {
         self.owner.cursor.get()
     }

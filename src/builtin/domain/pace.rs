@@ -22,12 +22,22 @@ pub(super) const DROPS_PER_POLL: usize = 64;
 /// A thread that has queued nothing still polls at every so many ends of a section, for the others.
 pub(super) const IDLE_DROPS_PER_POLL: usize = 128;
 
+/// Where a step of the epoch is a system call that costs so many nanoseconds, so many times as many calls and ends of
+/// sections pass between two polls: that it costs at most about as much as a fence in each section would, or that of
+/// [`DEAR`] ones.
+pub(super) fn pace(price: u64) -> usize {
+    2 + (price.min(DEAR) / 128) as usize
+}
+
+/// More than so many nanoseconds do not lead to fewer polls.
+pub(super) const DEAR: u64 = 2048;
+
 /// At every so many polls a thread looks round: with heads of its own at those of others, whose records are on cache
 /// lines that their owners write, and in any case for records to park.
 pub(super) const POLLS_PER_ROUND: usize = 8;
 
 /// A thread that goes in and out of sections asks so many times in an epoch whether a ticket is still current
-/// before it takes the trouble: a fence, which costs as much as a section.
+/// before it takes the trouble: a fence, which costs as much as a section with one.
 pub(super) const ASKS_WITHOUT_A_FENCE: usize = bound(2 * DROPS_PER_POLL as u32, 0) as usize;
 
 /// So often a thread polls at most at the end of one section when pages are scarce.

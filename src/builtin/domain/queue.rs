@@ -1,13 +1,10 @@
 //! A queue of heads: anybody may push, and one thread at a time moves them on.
 
-use core::{
-    mem,
-    ptr::{self, NonNull},
-};
+use core::ptr::{self, NonNull};
 
 use super::{
     chain::Chain,
-    epoch::{Clock, Epoch},
+    epoch::{Clock, EPOCHS, Epoch},
     signature,
 };
 use crate::{
@@ -56,16 +53,15 @@ impl Batch {
 /// What has been taken off the stack, in the order in which it was.
 struct Batches {
     ripe: Batch,
-    /// The older one first, with tags that differ. There are never more than two: when a third epoch
-    /// begins, the grace period of the first is over.
-    waiting: [Batch; 2],
+    /// Each has the place of its tag.
+    waiting: [Batch; EPOCHS],
     /// Heads that were ever taken off the stack.
     taken: u64,
 }
 
 impl Batches {
     fn new() -> Self {
-        Self { ripe: Batch::NONE, waiting: [Batch::NONE; 2], taken: 0 }
+        Self { ripe: Batch::NONE, waiting: [Batch::NONE; EPOCHS], taken: 0 }
     }
 
     /// Moves on what has waited long enough.
@@ -74,10 +70,8 @@ impl Batches {
             return;
         }
         let now = clock.now_after_readers();
-        for batch in &mut self.waiting {
-            if batch.heads.is_empty() || !batch.tag.is_over(now) {
-                continue;
-            }
+        let is_over = |batch: &&mut Batch| !batch.heads.is_empty() && batch.tag.is_over(now);
+        while let Some(batch) = self.waiting.iter_mut().filter(is_over).min_by_key(|it| it.tag) {
             if self.ripe.heads.is_empty() {
                 (self.ripe.tag, self.ripe.since) = (batch.tag, batch.since);
             }
@@ -85,23 +79,16 @@ impl Batches {
         }
     }
 
-    /// Has `heads` wait for the grace period that begins in `tag`, which is no earlier than that of those
-    /// before. What is over by then has been moved on.
+    /// Has `heads` wait for the grace period that begins in `tag`. What is over by then has been moved on, so whatever
+    /// has the same place has the same tag.
     fn wait(&mut self, heads: Chain, tag: Epoch) {
         self.taken += heads.len() as u64;
-        let [older, newer] = &mut self.waiting;
-        if older.heads.is_empty() {
-            mem::swap(older, newer);
+        let batch = &mut self.waiting[tag.place()];
+        debug_assert!(batch.heads.is_empty() || batch.tag == tag);
+        if batch.heads.is_empty() {
+            (batch.tag, batch.since) = (tag, signature::time());
         }
-        if !older.heads.is_empty() && older.tag == tag {
-            older.heads.append(heads);
-            return;
-        }
-        debug_assert!(newer.heads.is_empty() || newer.tag == tag);
-        if newer.heads.is_empty() {
-            (newer.tag, newer.since) = (tag, signature::time());
-        }
-        newer.heads.append(heads);
+        batch.heads.append(heads);
     }
 
     fn stock(&self) -> usize {
@@ -109,8 +96,9 @@ impl Batches {
     }
 
     fn oldest(&self) -> Option<&Batch> {
-        let [older, newer] = &self.waiting;
-        [&self.ripe, older, newer].into_iter().find(|batch| !batch.heads.is_empty())
+        let waiting = || self.waiting.iter().filter(|batch| !batch.heads.is_empty());
+        let first = || waiting().min_by_key(|batch| batch.tag);
+        if self.ripe.heads.is_empty() { first() } else { Some(&self.ripe) }
     }
 }
 

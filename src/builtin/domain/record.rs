@@ -57,8 +57,8 @@ pub(super) struct Owner {
     pub(super) place: Place,
     /// The domain that the record is of, as far as its owner is concerned.
     pub(super) domain: PrivatePtr<Shared>,
-    /// Open sections, and some marks: see [`owner`](super::owner).
-    pub(super) sections: Private,
+    /// Sections inside others, and some marks: see [`owner`](super::owner).
+    pub(super) marks: Private,
     /// Outermost user guards dropped, and heads queued, since the owner last polled.
     pub(super) drops: Private,
     pub(super) calls: Private,
@@ -99,7 +99,7 @@ impl Record {
             owner: CachePadded::new(Owner {
                 place,
                 domain: PrivatePtr::new(ptr::null_mut()),
-                sections: Private::new(0),
+                marks: Private::new(0),
                 drops: Private::new(0),
                 calls: Private::new(0),
                 drops_to_poll: Private::new(IDLE_DROPS_PER_POLL),
@@ -162,17 +162,22 @@ impl Record {
         self.reader.polled.store(now.to_bits(), Ordering::Relaxed);
     }
 
+    /// Where the owner last did that, or came.
+    pub(super) fn polled(&self) -> Epoch {
+        Epoch::from_bits(self.reader.polled.load(Ordering::Relaxed))
+    }
+
     /// Whether others should look after this record's queue: nobody owns it, or its owner has not
     /// come round for a while. A hint.
     pub(super) fn is_neglected(&self, now: Epoch) -> bool {
-        let polled = Epoch::from_bits(self.reader.polled.load(Ordering::Relaxed));
-        self.reader.holder.load(Ordering::Relaxed) != OWNED || polled.age(now) >= NEGLECT
+        !self.is_owned() || self.polled().age(now) >= NEGLECT
     }
 
     /// Whether the record is worth the trouble to find out if it can be parked. A hint.
     pub(super) fn seems_idle(&self, now: Epoch) -> bool {
-        let polled = Epoch::from_bits(self.reader.polled.load(Ordering::Relaxed));
-        polled.age(now) >= LONG_IDLE && self.announcement().is_none() && !self.queue.has_work()
+        self.polled().age(now) >= LONG_IDLE
+            && self.announcement().is_none()
+            && !self.queue.has_work()
     }
 
     /// Whether no section is open and nothing is queued. Then whoever queues something opens the place.

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Shared, epoch::Epoch, record::Record, tree::Tree};
+use super::{Shared, epoch::Clock, record::Record, tree::Tree};
 use crate::sync::{AtomicU64, Ordering};
 
 fn number_of(top: u64) -> usize {
@@ -92,7 +92,7 @@ impl Records {
     }
 
     /// See [`Tree::park`].
-    pub(super) fn park(&self, now: Epoch) {
-        self.tree.park(now);
+    pub(super) fn park(&self, clock: &Clock) {
+        self.tree.park(clock);
     }
 }

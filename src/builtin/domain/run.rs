@@ -4,6 +4,7 @@ use core::ptr;
 
 use super::{
     Shared,
+    fences::Fences,
     pace::{BATCH, POLLS_IN_A_HURRY},
     queue::Queue,
     record::Record,
@@ -17,41 +18,59 @@ impl Shared {
     }
 
     /// [`Domain::poll`](super::Domain::poll) for the owner of `me`, who is neither in a section nor
-    /// in a callback.
-    pub(super) fn poll(&self, me: &Record) -> usize {
+    /// in a callback. If nobody `asked` for it, the epoch moves on only where that is worth its price.
+    pub(super) fn poll(&self, me: &Record, asked: bool) -> usize {
         let busy = me.queue.has_work();
-        let (look_round, called) = me.begin_poll(self.clock.now(), busy);
+        let step = asked || self.is_step_worth_it(me, busy);
+        let (look_round, called) = me.begin_poll(&self.clock, busy);
         // Also for work that its owner will see to: only epochs that pass can show that it does
         // not.
         if !(busy || self.has_work()) {
             return 0;
         }
+        let limit = BATCH + 2 * called;
         let mut ran = 0;
         if busy {
-            ran += self.run_own(me, BATCH + 2 * called);
-        } else {
+            ran += self.run_own(me, step, limit);
+        } else if step {
             self.advance();
         }
+        let is_full = ran == limit;
         if look_round {
-            self.records.park(self.clock.now());
+            self.records.park(&self.clock);
         }
-        if look_round || !busy {
+        if look_round || !busy || me.cursor() != 0 {
             ran += self.take_over(me);
+        }
+        if is_full || me.cursor() != 0 {
+            me.poll_again();
         }
         ran
     }
 
-    /// Moves the owner's heads on, and runs at most `limit` of its callbacks: in one step of the epoch if
+    /// Whether the epoch is to move on: always, unless each step interrupts the others. Then it moves for a thread that
+    /// has heads and finds it where its last poll did, and for the heads of others when it has not moved for long.
+    fn is_step_worth_it(&self, me: &Record, busy: bool) -> bool {
+        match self.clock.fences() {
+            Fences::Symmetric => true,
+            Fences::Asymmetric if busy => me.polled() == self.clock.now(),
+            Fences::Asymmetric => self.clock.has_been_still(),
+        }
+    }
+
+    /// Moves the owner's heads on, and runs at most `limit` of its callbacks: in no or one step of the epoch if
     /// there are few of them, and otherwise in as many as there is nobody in the way of.
-    fn run_own(&self, me: &Record, limit: usize) -> usize {
+    fn run_own(&self, me: &Record, step: bool, limit: usize) -> usize {
         let mut ran = 0;
+        let mut step = step;
         loop {
-            let moved = self.advance();
+            let moved = step && self.advance();
             let Some(more) = self.try_run_from(&me.queue, me, limit - ran) else { return ran };
             ran += more;
             if !moved || ran == limit || me.queue.stock() < BATCH {
                 return ran;
             }
+            step = true;
         }
     }
 
@@ -60,7 +79,7 @@ impl Shared {
     pub(super) fn collect(&self, me: &Record) {
         for _ in 0..POLLS_IN_A_HURRY {
             let epoch = self.clock.now();
-            let ran = self.poll(me);
+            let ran = self.poll(me, true);
             let stuck = ran == 0 && epoch == self.clock.now();
             if stuck || !self.has_work() {
                 return;
@@ -87,8 +106,8 @@ impl Shared {
         Some(ran)
     }
 
-    /// Looks at the queues that nobody looks after, and runs at most a batch. The next round goes
-    /// on where this one ended, so that a busy queue does not starve those behind it.
+    /// Looks at the queues that nobody looks after, and runs at most a batch. If that was not enough, the next round
+    /// goes on behind where this one ended, so that a busy queue does not starve the others.
     fn take_over(&self, me: &Record) -> usize {
         let now = self.clock.now();
         let cursor = me.cursor();
@@ -99,18 +118,18 @@ impl Shared {
             if ptr::eq(record, me) || !record.is_neglected(now) || !record.queue.has_work() {
                 continue;
             }
+            ran += self.run_from(&record.queue, me, BATCH - ran);
             if ran == BATCH {
-                me.set_cursor(record.number());
+                me.set_cursor(record.number() + 1);
                 return ran;
             }
-            ran += self.run_from(&record.queue, me, BATCH - ran);
         }
         me.set_cursor(0);
         ran
     }
 
     /// Whether anything is queued. A hint.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         self.records.open().any(|record| record.queue.has_work())
     }
 

@@ -30,7 +30,7 @@ pub struct Section<'d> {
 }
 
 impl<'d> Section<'d> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(domain: &'d Domain) -> Self {
         let shared = &domain.shared;
         let record = match thread::record(shared) {
@@ -69,7 +69,9 @@ impl fmt::Debug for Section<'_> {
 /// the last one. When the outermost one of a thread is dropped, no other section of this domain is open in the
 /// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads
 /// that the thread queued, at every 64th time when it has queued some since its last poll or that
-/// found some, or else at every 128th time. When one of the thread's allocations has found pages
+/// found some, or else at every 128th time; where that was not enough, at the next time already. In an
+/// [asymmetric](super::OwnedDomain::asymmetric) domain it does so 2 to 18 times as seldom, according to what the system
+/// takes for a fence in every thread. When one of the thread's allocations has found pages
 /// [scarce](crate::PageSource::is_scarce) it polls up to 64 times, as long as that moves anything. So drop it where
 /// callbacks may run, not under a lock that a callback takes, and not in a signal handler.
 #[must_use = "the section ends when this is dropped"]
@@ -78,7 +80,7 @@ pub struct Guard<'d> {
 }
 
 impl<'d> Guard<'d> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(domain: &'d Domain) -> Self {
         Self { section: ManuallyDrop::new(Section::enter(domain)) }
     }
@@ -119,6 +121,6 @@ fn poll(domain: &Shared, record: &Record) {
     if record.take_hurry() {
         domain.collect(record);
     } else {
-        domain.poll(record);
+        domain.poll(record, false);
     }
 }

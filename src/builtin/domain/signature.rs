@@ -77,3 +77,13 @@ pub(super) fn time() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     if MODEL { 0 } else { START.elapsed().as_millis() as u64 }
 }
+
+/// Does the work, and says how many nanoseconds it took, or zero in a model.
+pub(super) fn timed<R>(work: impl FnOnce() -> R) -> (R, u64) {
+    if MODEL {
+        return (work(), 0);
+    }
+    let start = std::time::Instant::now();
+    let result = work();
+    (result, start.elapsed().as_nanos() as u64)
+}

@@ -76,14 +76,17 @@ impl Thread {
     /// The record of this thread, if it has one, the last one or from the table.
     #[inline]
     fn find<'a>(&self, domain: &'a Shared) -> Option<&'a Record> {
-        // SAFETY: by the invariant, and records live as long as their domain.
-        match unsafe { self.last.get().as_ref() } {
-            Some(last) if ptr::eq(last.domain(), domain) => Some(last),
-            _ => self.look_up(domain),
-        }
+        self.last_in(domain).or_else(|| self.look_up(domain))
     }
 
-    #[cold]
+    /// The record that this thread used last, if it is of this domain.
+    #[inline]
+    fn last_in<'a>(&self, domain: &'a Shared) -> Option<&'a Record> {
+        // SAFETY: by the invariant, and records live as long as their domain.
+        let last = unsafe { self.last.get().as_ref() };
+        last.filter(|last| ptr::eq(last.domain(), domain))
+    }
+
     fn look_up<'a>(&self, domain: &'a Shared) -> Option<&'a Record> {
         if self.registered.get() == 0 {
             return None;
@@ -97,7 +100,6 @@ impl Thread {
 
     /// Claims a record, and forgets domains that are gone. `None` if the thread's table is gone, or is just being
     /// changed, which only a signal handler can find.
-    #[cold]
     fn register<'a>(&self, domain: &'a Arc<Shared>) -> Option<&'a Record> {
         let claim = |known: &Registrations| {
             if known.changing.get() != 0 {
@@ -136,7 +138,12 @@ impl Thread {
 /// This thread's record in `domain`, made now if need be. `None` if its thread-locals are gone.
 #[inline]
 pub(super) fn record(domain: &Arc<Shared>) -> Option<&Record> {
-    let own = |thread: &Thread| thread.find(domain).or_else(|| thread.register(domain));
+    THREAD.try_with(|thread| thread.last_in(domain)).ok().flatten().or_else(|| search(domain))
+}
+
+#[cold]
+fn search(domain: &Arc<Shared>) -> Option<&Record> {
+    let own = |thread: &Thread| thread.look_up(domain).or_else(|| thread.register(domain));
     THREAD.try_with(own).ok().flatten()
 }
 

@@ -1,6 +1,6 @@
 //! Tickets: epochs that tell whose they are.
 //!
-//! A ticket is the epoch in which it is given; its grace period is over when a batch with that tag would be
+//! A ticket is the tag of a batch that is taken when it is given; its grace period is over when a batch with that tag is
 //! ripe. All points of the [proof](super) hold with the ticket's fence in the place of the tagger's. Who
 //! queues a head after that is tagged no earlier.
 //!
@@ -43,7 +43,8 @@ pub(super) fn begin() -> Epoch {
     let mut ranges = RANGES.lock().unwrap_or_else(PoisonError::into_inner);
     let next = ranges.ended.pop().or_else(|| {
         let next = ranges.begun + 1;
-        (range(u64::MAX) >= next).then(|| {
+        // An announcement has a bit for the epoch less.
+        (range(u64::MAX >> 1) >= next).then(|| {
             ranges.begun = next;
             next << COUNT
         })
@@ -55,7 +56,7 @@ impl Shared {
     /// The domain is gone: its range serves another one, unless it is used up.
     pub(super) fn end_tickets(&self) {
         // By then the grace period of every ticket is over.
-        let next = self.clock.now().to_bits() + 2;
+        let next = self.clock.recent_tag().to_bits() + 2;
         if self.gave(next) && !MODEL {
             RANGES.lock().unwrap_or_else(PoisonError::into_inner).ended.push(next);
         }
@@ -82,11 +83,11 @@ impl Shared {
     /// Without the fence: whoever queues a head after that is tagged no earlier, since the tagger sees what it
     /// did.
     pub(super) fn recent_ticket(&self) -> u64 {
-        self.told(self.clock.now())
+        self.told(self.clock.recent_tag())
     }
 
     /// Whether it is worth asking for [`ticket`](Self::ticket).
     pub(super) fn may_be_current(&self, ticket: u64) -> bool {
-        self.clock.now().to_bits() == ticket
+        self.clock.recent_tag().to_bits() == ticket
     }
 }

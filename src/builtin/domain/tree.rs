@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use core::ptr;
 
 use super::{
-    epoch::Epoch,
+    epoch::Clock,
+    fences::Fences,
     gate::{FAN, Gate, Mask},
     record::Record,
 };
@@ -120,6 +121,12 @@ impl Place {
     /// The place of the orphans, which are always looked at.
     pub(super) const NONE: Self = Self { leaf: ptr::null(), mask: Mask::of(0) };
 
+    #[cfg(test)]
+    pub(super) fn gate(&self) -> &Gate {
+        // SAFETY: the leaf of a record that has an owner lives as long as it.
+        unsafe { &(*self.leaf).gate }
+    }
+
     /// Whether the record is looked at. After a full fence that follows the announcement.
     ///
     /// # Safety
@@ -229,7 +236,8 @@ impl Tree {
     }
 
     /// Parks those that are idle, unless another thread is at it.
-    pub(super) fn park(&self, now: Epoch) {
+    pub(super) fn park(&self, clock: &Clock) {
+        let now = clock.now();
         if !self.parking.try_lock() {
             return;
         }
@@ -241,13 +249,14 @@ impl Tree {
                 let record = |place: usize| unsafe { load::<Record>(&leaf.records[place]) };
                 let seems_idle = |place| record(place).is_some_and(|record| record.seems_idle(now));
                 let is_idle = |place| record(place).is_some_and(Record::is_idle);
-                leaf.gate.close(leaf.gate.places().only(seems_idle), is_idle);
+                leaf.gate.close(leaf.gate.places().only(seems_idle), clock.fences(), is_idle);
             }
             let is_idle = |at| leaf(at).is_some_and(|leaf| leaf.gate.is_all_closed());
             if LOOM {
                 continue;
             }
-            root.gate.close(root.gate.places().only(is_idle), is_idle);
+            // What a leaf's places are is known without the readers' fences.
+            root.gate.close(root.gate.places().only(is_idle), Fences::Symmetric, is_idle);
         }
         // SAFETY: this thread locked it.
         unsafe { self.parking.unlock() };

@@ -6,7 +6,7 @@ use loom::thread;
 use ptfrag::Rcu;
 
 use super::World;
-use crate::support::check_scene;
+use crate::support::{at_length, check_scene};
 
 /// The reader itself ends the grace period, which the other thread then only finds over.
 ///
@@ -21,7 +21,7 @@ use crate::support::check_scene;
 /// wait, is not Acquire.
 #[test]
 fn a_reader_ends_the_grace_period() {
-    check_scene(2, None, || {
+    check_scene(2, at_length(None), || {
         let world = World::new();
         let other = Arc::clone(&world);
         let reader = thread::spawn(move || {
@@ -102,7 +102,7 @@ fn a_tag_is_not_older_than_its_heads() {
 /// preemption.
 #[test]
 fn a_third_ends_the_grace_period() {
-    check_scene(3, Some(3), || {
+    check_scene(3, at_length(Some(3)), || {
         let world = World::new();
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
         world.other.queue(&world.domain);
@@ -130,7 +130,7 @@ fn a_third_ends_the_grace_period() {
 /// misses a reader that the retirer was too late for.
 #[test]
 fn a_third_moves_the_clock_twice() {
-    check_scene(3, Some(3), || {
+    check_scene(3, at_length(Some(3)), || {
         let world = World::new();
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
         world.other.queue(&world.domain);

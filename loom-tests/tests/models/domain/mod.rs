@@ -19,6 +19,7 @@ use loom::{
 };
 use ptfrag::{Domain, OwnedDomain, Rcu, RcuHead};
 
+mod asymmetric;
 mod grace_periods;
 mod parking;
 mod queues;
@@ -85,8 +86,12 @@ pub struct World {
 
 impl World {
     pub fn new() -> Arc<Self> {
+        Self::with(OwnedDomain::new())
+    }
+
+    fn with(domain: OwnedDomain) -> Arc<Self> {
         Arc::new(Self {
-            domain: OwnedDomain::new(),
+            domain,
             published: AtomicUsize::new(1),
             value: Value::new(),
             other: Value::new(),
@@ -96,10 +101,14 @@ impl World {
     /// A section that looks at the value if it finds it.
     pub fn look(&self) {
         let _section = Rcu::read(&*self.domain);
-        // Relaxed: that a section does not find what it must not touch is up to the domain.
-        if self.published.load(Ordering::Relaxed) == 1 {
+        if self.finds_it() {
             assert_eq!(self.value.read(), ALIVE);
         }
+    }
+
+    fn finds_it(&self) -> bool {
+        // Relaxed: that a section does not find what it must not touch is up to the domain.
+        self.published.load(Ordering::Relaxed) == 1
     }
 
     fn unpublish(&self) {

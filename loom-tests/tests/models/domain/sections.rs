@@ -6,7 +6,7 @@ use loom::{sync::atomic::Ordering, thread};
 use ptfrag::Rcu;
 
 use super::World;
-use crate::support::check_scene;
+use crate::support::{at_length, check_scene};
 
 /// A section against unpublishing, a call and its callback, the section at any moment: before,
 /// across or after.
@@ -24,7 +24,7 @@ use crate::support::check_scene;
 /// of the tag or of the advance alone hide here; the models of grace periods are for them.
 #[test]
 fn a_section_against_a_callback() {
-    check_scene(2, Some(4), || {
+    check_scene(2, at_length(Some(4)), || {
         let world = World::new();
         let other = Arc::clone(&world);
         let reader = thread::spawn(move || other.look());
@@ -76,7 +76,7 @@ fn a_section_after_another() {
 /// the fence in the entry.
 #[test]
 fn a_later_section_sees_what_came_before() {
-    check_scene(2, Some(4), || {
+    check_scene(2, at_length(Some(4)), || {
         let world = World::new();
         let other = Arc::clone(&world);
         let reader = thread::spawn(move || {
@@ -106,7 +106,7 @@ fn a_later_section_sees_what_came_before() {
 /// or claimed without Acquire.
 #[test]
 fn a_thread_ends_with_a_callback_pending() {
-    check_scene(3, Some(4), || {
+    check_scene(3, at_length(Some(4)), || {
         let world = World::new();
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
         let retirer = thread::spawn(move || {
@@ -134,7 +134,7 @@ fn a_thread_ends_with_a_callback_pending() {
 /// the value when what is taken over is run without waiting for its grace period.
 #[test]
 fn three_threads() {
-    check_scene(3, Some(3), || {
+    check_scene(3, at_length(Some(3)), || {
         let world = World::new();
         let (one, two) = (Arc::clone(&world), Arc::clone(&world));
         let reader = thread::spawn(move || one.look());

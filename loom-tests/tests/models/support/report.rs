@@ -44,6 +44,13 @@ pub fn check_planned<S>(
     eprintln!("model {name}: {executions} executions, {bound}, {threads} threads, {seconds:.2} s");
 }
 
+/// The bound of a model that takes a minute or more: as it is where the models are explored at length
+/// (`PTFRAG_LOOM=long`), and otherwise a preemption less, or four in the place of all.
+pub fn at_length(bound: Option<usize>) -> Option<usize> {
+    let long = std::env::var("PTFRAG_LOOM").is_ok_and(|how| how == "long");
+    if long { bound } else { Some(bound.map_or(4, |bound| bound - 1)) }
+}
+
 /// Explores a scene that needs no stage.
 pub fn check_scene<S: Fn() + Send + Sync + 'static>(
     threads: usize,

@@ -14,6 +14,7 @@ use crate::{
         counts::{Counts, counts},
         cross::Cross,
         domains::{Domains, domains},
+        flavours::{Flavours, Sections, flavours},
         grace::{Grace, Graces, graces},
         latency::{Latencies, Latency},
         pair::Pair,
@@ -52,6 +53,8 @@ pub enum Work {
     Backlog(Backlog),
     /// Sections of many domains.
     Domains(Domains),
+    /// Sections with and without fences.
+    Flavours(Flavours),
     /// Fragments and pages that wait.
     Grace(Grace),
     /// Whether all this can be done here.
@@ -90,6 +93,8 @@ pub enum Answer {
     Waited(Waited),
     /// For a backlog.
     Shrinking(Shrinking),
+    /// For sections with and without fences.
+    Sections(Sections),
     /// For fragments and pages.
     Graces(Graces),
     /// Whether it is possible.
@@ -118,6 +123,7 @@ impl Job {
             Work::Waits(work) => Answer::Waited(waits(work)),
             Work::Backlog(work) => Answer::Shrinking(backlog(work)),
             Work::Domains(work) => Answer::Timing(domains(work)),
+            Work::Flavours(work) => Answer::Sections(flavours(work)),
             Work::Grace(work) => Answer::Graces(graces(who, geometry, work)),
             Work::Able => Answer::Able(who.can(geometry)),
         }

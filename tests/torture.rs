@@ -29,19 +29,25 @@ mod visitors;
 
 use run::{Plan, Until};
 
-fn torture(signals: bool) {
+fn torture(asymmetric: bool, signals: bool) {
     let seed = fastrand::u64(..);
-    let plan = Plan { until: Until::Sections(5_000_000), readers: 4, updaters: 2, signals, seed };
+    let until = Until::Sections(5_000_000);
+    let plan = Plan { until, readers: 4, updaters: 2, asymmetric, signals, seed };
     let outcome = run::run(&plan, |_| {});
     assert_eq!(outcome.verdict, Ok(()), "seed {seed}\n{outcome}");
 }
 
 #[test]
 fn no_grace_period_is_too_short() {
-    torture(false);
+    torture(false, false);
 }
 
 #[test]
 fn no_grace_period_is_too_short_under_signals() {
-    torture(true);
+    torture(false, true);
+}
+
+#[test]
+fn no_grace_period_is_too_short_without_fences() {
+    torture(true, true);
 }

@@ -7,6 +7,7 @@ pub mod counts;
 pub mod cross;
 pub mod domains;
 pub mod epochs;
+pub mod flavours;
 pub mod grace;
 pub mod latency;
 pub mod pair;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::run::{Plan, Until};
 
@@ -31,6 +31,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 2)]
     updaters: usize,
 
+    /// Who makes the readers' fences
+    #[arg(long, value_enum, default_value_t = Flavour::Fences)]
+    flavour: Flavour,
+
     /// Send no signals (they are sent on Linux only)
     #[arg(long)]
     no_signals: bool,
@@ -40,6 +44,14 @@ pub(crate) struct Args {
     seed: Option<u64>,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Flavour {
+    /// They themselves
+    Fences,
+    /// The system, in every thread at once
+    Asymmetric,
+}
+
 impl Args {
     pub(crate) fn plan(&self) -> Plan {
         let seconds = Until::Time(Duration::from_secs(self.seconds));
@@ -47,6 +59,7 @@ impl Args {
             until: self.sections.map_or(seconds, Until::Sections),
             readers: self.readers,
             updaters: self.updaters,
+            asymmetric: matches!(self.flavour, Flavour::Asymmetric),
             signals: !self.no_signals,
             seed: self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
         }

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use crate::{
     element::END,
     reader,
-    scene::Scene,
+    scene::{self, Scene},
     signals::{self, Post},
     tally::Wrong,
     updater, visitors,
@@ -27,6 +27,7 @@ pub(crate) struct Plan {
     pub(crate) until: Until,
     pub(crate) readers: usize,
     pub(crate) updaters: usize,
+    pub(crate) asymmetric: bool,
     pub(crate) signals: bool,
     pub(crate) seed: u64,
 }
@@ -54,7 +55,9 @@ const KINDS: [&str; 4] = ["tight", "stores", "mixed", "visitors"];
 pub(crate) fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Outcome {
     let visiting = plan.readers / KINDS.len();
     // The last pool is that of signal handlers.
-    let scene = Scene::new(plan.updaters + visiting + 1, plan.updaters + plan.readers);
+    let domain = scene::domain(plan.asymmetric);
+    let threads = plan.updaters + plan.readers;
+    let scene = Scene::new(domain, plan.updaters + visiting + 1, threads);
     let posts: Vec<Post> = posts(plan);
     let begin = scene.domain.status();
     let start = Instant::now();

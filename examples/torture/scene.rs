@@ -12,8 +12,8 @@ use ptfrag::OwnedDomain;
 use crate::{element::Find, pool::Pool, tally::Totals};
 
 /// The domain that is put to the test. The only place where one is made.
-fn domain() -> OwnedDomain {
-    OwnedDomain::new()
+pub(crate) fn domain(asymmetric: bool) -> OwnedDomain {
+    if asymmetric { OwnedDomain::asymmetric() } else { OwnedDomain::new() }
 }
 
 /// A domain, and what is read and retired in it.
@@ -30,8 +30,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) fn new(pools: usize, threads: usize) -> Self {
-        let domain = domain();
+    pub(crate) fn new(domain: OwnedDomain, pools: usize, threads: usize) -> Self {
         let pools = (0..pools).map(|_| Pool::new(&domain)).collect();
         let (totals, over) = (Totals::new(), AtomicBool::new(false));
         let processors = thread::available_parallelism().map_or(2, |n| n.get() as u32);

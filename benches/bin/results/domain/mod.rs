@@ -1,11 +1,12 @@
 //! The built-in domain by itself: how long it makes others wait, in epochs and in time.
 
 mod backlog;
+mod flavours;
 mod grace;
 mod many;
 mod waits;
 
-use ptfrag_benches::work::{backlog::Shrinking, grace::Graces, waits::Waited};
+use ptfrag_benches::work::{backlog::Shrinking, flavours::Sections, grace::Graces, waits::Waited};
 use serde::Serialize;
 
 use crate::{
@@ -22,6 +23,7 @@ pub(crate) struct OfDomain {
     backlogs: Vec<InTurn<backlog::Guards, Shrinking>>,
     many: Vec<InTurn<usize, f64>>,
     graces: Vec<InTurn<grace::Load, Graces>>,
+    flavours: Vec<InTurn<flavours::Load, Sections>>,
 }
 
 /// Measures all of it.
@@ -31,6 +33,7 @@ pub(crate) fn domain(runner: &mut Runner, effort: Effort) -> OfDomain {
         backlogs: backlog::measure(runner, effort),
         many: many::measure(runner, effort),
         graces: grace::measure(runner, effort),
+        flavours: flavours::measure(runner, effort),
     }
 }
 
@@ -44,6 +47,7 @@ impl OfDomain {
             ("backlog", backlog::table(&self.backlogs)),
             ("many-domains", many::table(&self.many)),
             ("grace", grace::table(&self.graces)),
+            ("flavours", flavours::table(&self.flavours)),
         ]
     }
 }

@@ -26,7 +26,7 @@ pub(super) const IDLE_DROPS_PER_POLL: usize = 128;
 /// sections pass between two polls: that it costs at most about as much as a fence in each section would, or that of
 /// [`DEAR`] ones.
 pub(super) fn pace(price: u64) -> usize {
-    2 + (price.min(DEAR) / 128) as usize
+    2 + (price.min(DEAR) / 256) as usize
 }
 
 /// More than so many nanoseconds do not lead to fewer polls.

@@ -70,7 +70,7 @@ impl fmt::Debug for Section<'_> {
 /// thread, and the thread is not inside a callback, it may [poll](Domain::poll): after 32 heads
 /// that the thread queued, at every 64th time when it has queued some since its last poll or that
 /// found some, or else at every 128th time; where that was not enough, at the next time already. In an
-/// [asymmetric](super::OwnedDomain::asymmetric) domain it does so 2 to 18 times as seldom, according to what the system
+/// [asymmetric](super::OwnedDomain::asymmetric) domain it does so 2 to 10 times as seldom, according to what the system
 /// takes for a fence in every thread. When one of the thread's allocations has found pages
 /// [scarce](crate::PageSource::is_scarce) it polls up to 64 times, as long as that moves anything. So drop it where
 /// callbacks may run, not under a lock that a callback takes, and not in a signal handler.

@@ -138,6 +138,13 @@ impl Announcement {
         let shown = self.shown.load(Ordering::Relaxed);
         shown == Self::NONE || shown & !Self::ON_THE_WAY == Self::of(epoch)
     }
+
+    /// Whether it shows an earlier epoch, for operators. Unlike [`allows`](Self::allows) this tells who has been there
+    /// for long from who has come in an epoch that began since one looked at the clock.
+    pub(super) fn is_before(&self, epoch: Epoch) -> bool {
+        let shown = self.shown.load(Ordering::Relaxed);
+        shown != Self::NONE && shown < Self::of(epoch)
+    }
 }
 
 /// The domain's epoch, and how the fences are made that order it.

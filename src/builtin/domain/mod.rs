@@ -277,7 +277,7 @@ impl Domain {
     ///
     /// Takes no lock and waits for nobody, at any time, also inside sections and callbacks; it allocates for the name of
     /// a thread. If something is queued it tries to end the epoch afterwards, so that the second call finds who is in the way
-    /// also where nobody polls. It looks at the
+    /// also where nobody polls; leave a pause between the two, or it is whoever happens to be in a section. It looks at the
     /// records of all threads that there have ever been at the same time, so it is not for every operation.
     #[must_use]
     pub fn status(&self) -> DomainStatus {

@@ -69,10 +69,6 @@ pub struct ThreadInTheWay {
 impl Shared {
     pub(super) fn status(&self) -> DomainStatus {
         let now = self.clock.now();
-        // So that the next look tells a section that is still open from one that has just begun, also if nobody polls.
-        if self.has_work() {
-            self.advance();
-        }
         let mut status = DomainStatus {
             epoch: now.to_bits(),
             queued: 0,
@@ -101,9 +97,14 @@ impl Shared {
             } else if record.is_owned() {
                 status.in_use += 1;
             }
-            if status.in_the_way.is_none() && !record.announcement().allows(now) {
+            if status.in_the_way.is_none() && record.announcement().is_before(now) {
                 status.in_the_way = Some(record.signature().read());
             }
+        }
+        // So that the next look tells a section that is still open from one that has just begun, also if nobody polls.
+        // Only now: who enters afterwards is not in the way.
+        if self.has_work() {
+            self.advance();
         }
         status
     }

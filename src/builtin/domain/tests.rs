@@ -82,3 +82,17 @@ fn sections_in_handlers_announce_nothing_for_a_section() {
     a_section_lasts_through(OwnedDomain::new(), handlers_while_opening);
     a_section_lasts_through(OwnedDomain::asymmetric(), handlers_while_opening);
 }
+
+/// Who has come in an epoch that began since somebody looked at the clock is in nobody's way.
+#[test]
+fn only_earlier_sections_are_in_the_way() {
+    let clock = epoch::Clock::starting_at(epoch::Epoch::from_bits(7), Fences::Symmetric);
+    let reader = epoch::Announcement::new();
+    let [earlier, later] = [6, 8].map(epoch::Epoch::from_bits);
+    assert!(!reader.is_before(later), "it shows nothing");
+    let now = reader.enter(&clock);
+    let is_before = || [earlier, now, later].map(|epoch| reader.is_before(epoch));
+    assert_eq!(is_before(), [false, false, true]);
+    reader.settle(now, Fences::Symmetric);
+    assert_eq!(is_before(), [false, false, true]);
+}

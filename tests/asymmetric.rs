@@ -2,37 +2,17 @@
 #![cfg(not(miri))]
 
 use std::{
-    env,
-    process::Command,
-    ptr::NonNull,
-    sync::{
-        Arc, Barrier,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Barrier, atomic::Ordering},
     thread,
     time::Duration,
 };
 
-use ptfrag::{Domain, Mm, OwnedDomain, Rcu, RcuHead, Region, Std};
+use ptfrag::{Mm, OwnedDomain, Region, Std};
 
-/// A head that counts when its callback runs.
-#[repr(C)]
-struct Counted {
-    head: RcuHead,
-    ran: Arc<AtomicUsize>,
-}
+#[path = "common/heads.rs"]
+mod heads;
 
-unsafe extern "C" fn count(head: NonNull<RcuHead>) {
-    // SAFETY: it comes from the `Box` that `queue` has leaked, once.
-    let counted = unsafe { Box::from_raw(head.cast::<Counted>().as_ptr()) };
-    counted.ran.fetch_add(1, Ordering::Relaxed);
-}
-
-fn queue(domain: &Domain, ran: &Arc<AtomicUsize>) {
-    let counted = Box::leak(Box::new(Counted { head: RcuHead::new(), ran: Arc::clone(ran) }));
-    // SAFETY: the head is valid until its callback, and queued once.
-    unsafe { domain.call(NonNull::from(counted).cast(), count) };
-}
+use heads::{count, counter, settle};
 
 #[test]
 fn says_what_it_is() {
@@ -45,7 +25,7 @@ fn says_what_it_is() {
 #[test]
 fn a_section_holds_callbacks_up() {
     let domain = OwnedDomain::asymmetric();
-    let ran = Arc::new(AtomicUsize::new(0));
+    let ran = counter();
     let [entered, leave] = [(); 2].map(|()| Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -54,8 +34,8 @@ fn a_section_holds_callbacks_up() {
             leave.wait();
         });
         entered.wait();
-        queue(&domain, &ran);
-        let early: usize = (0..100).map(|_| domain.poll()).sum();
+        count(&domain, &ran);
+        let early = settle(&domain);
         leave.wait();
         assert_eq!(early, 0);
     });
@@ -67,12 +47,12 @@ fn a_section_holds_callbacks_up() {
 #[test]
 fn what_a_sleeper_queued_is_run_by_readers() {
     let domain = OwnedDomain::asymmetric();
-    let ran = Arc::new(AtomicUsize::new(0));
+    let ran = counter();
     let [queued, leave] = [(); 2].map(|()| Barrier::new(2));
     let found = thread::scope(|scope| {
         scope.spawn(|| {
             drop(domain.read());
-            queue(&domain, &ran);
+            count(&domain, &ran);
             queued.wait();
             leave.wait();
         });
@@ -112,63 +92,63 @@ fn pages_come_back() {
     }
 }
 
-/// Where a filter forbids the call, the domain is one like any other.
+/// A filter of system calls, whose numbers it knows.
 #[cfg(all(
     target_os = "linux",
     target_env = "gnu",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
-#[test]
-fn falls_back_where_it_must_not() {
-    let status = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "filtered", "--nocapture", "--include-ignored"])
-        .env("PTFRAG_FILTERED", "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
+mod filtered {
+    use std::{env, process::Command, sync::atomic::Ordering};
 
-#[cfg(all(
-    target_os = "linux",
-    target_env = "gnu",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-#[test]
-#[ignore = "run by another, in a process of its own"]
-fn filtered() {
-    if env::var_os("PTFRAG_FILTERED").is_none() {
-        return;
+    use ptfrag::OwnedDomain;
+
+    use super::heads::{count, counter};
+
+    /// Where a filter forbids the call, the domain is one like any other.
+    #[test]
+    fn falls_back_where_it_must_not() {
+        let status = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "filtered::child", "--nocapture", "--include-ignored"])
+            .env("PTFRAG_FILTERED", "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
     }
-    forbid_membarrier();
-    let domain = OwnedDomain::asymmetric();
-    assert!(!domain.is_asymmetric());
-    let ran = Arc::new(AtomicUsize::new(0));
-    drop(domain.read());
-    queue(&domain, &ran);
-    domain.barrier();
-    assert_eq!(ran.load(Ordering::Relaxed), 1);
-}
 
-/// Has `membarrier` fail in this thread from now on.
-#[cfg(all(
-    target_os = "linux",
-    target_env = "gnu",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
-fn forbid_membarrier() {
-    let step = |code: u32, k: u32, jf: u8| libc::sock_filter { code: code as u16, jt: 0, jf, k };
-    // Loads the number of the call; if it is that one, it fails with EPERM, and otherwise it is allowed.
-    let mut filter = [
-        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_membarrier as u32, 1),
-        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0),
-        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
-    ];
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: it takes four numbers more.
-    let privileges = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    assert_eq!(privileges, 0);
-    // SAFETY: the program is valid, and copied.
-    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
-    assert_eq!(set, 0);
+    #[test]
+    #[ignore = "run by another, in a process of its own"]
+    fn child() {
+        if env::var_os("PTFRAG_FILTERED").is_none() {
+            return;
+        }
+        forbid_membarrier();
+        let domain = OwnedDomain::asymmetric();
+        assert!(!domain.is_asymmetric());
+        let ran = counter();
+        drop(domain.read());
+        count(&domain, &ran);
+        domain.barrier();
+        assert_eq!(ran.load(Ordering::Relaxed), 1);
+    }
+
+    /// Has `membarrier` fail in this thread from now on.
+    fn forbid_membarrier() {
+        let step =
+            |code: u32, k: u32, jf: u8| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+        // Loads the number of the call; if it is that one, it fails with EPERM, and otherwise it is allowed.
+        let mut filter = [
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_membarrier as u32, 1),
+            step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0),
+            step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+        ];
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        // SAFETY: it takes four numbers more.
+        let privileges = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        assert_eq!(privileges, 0);
+        // SAFETY: the program is valid, and copied.
+        let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+        assert_eq!(set, 0);
+    }
 }

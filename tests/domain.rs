@@ -1,9 +1,6 @@
 //! The built-in RCU domain, with threads of the operating system. Nothing here depends on time.
 
-use core::{
-    mem::offset_of,
-    ptr::{self, NonNull},
-};
+use core::ptr::{self, NonNull};
 use std::{
     cell::{Cell, RefCell},
     sync::{
@@ -15,42 +12,10 @@ use std::{
 
 use ptfrag::{Domain, Guard, OwnedDomain, Rcu, RcuHead, Section};
 
-/// Something to reclaim: a head, and what its callback does.
-#[repr(C)]
-struct Node {
-    head: RcuHead,
-    action: Box<dyn Fn(NonNull<RcuHead>) + Send>,
-}
+#[path = "common/heads.rs"]
+mod heads;
 
-/// Frees the node after running its action.
-unsafe extern "C" fn run(head: NonNull<RcuHead>) {
-    const { assert!(offset_of!(Node, head) == 0) };
-    // SAFETY: `queue` leaked the node for its callback, and the head is its first field.
-    let node = unsafe { Box::from_raw(head.cast::<Node>().as_ptr()) };
-    (node.action)(head);
-}
-
-fn queue(domain: &Domain, action: impl Fn(NonNull<RcuHead>) + Send + 'static) {
-    let node = Box::leak(Box::new(Node { head: RcuHead::new(), action: Box::new(action) }));
-    // SAFETY: the node is the callback's alone.
-    unsafe { domain.call(NonNull::from(node).cast(), run) };
-}
-
-fn count(domain: &Domain, ran: &Arc<AtomicUsize>) {
-    let ran = Arc::clone(ran);
-    queue(domain, move |_| {
-        ran.fetch_add(1, Ordering::Relaxed);
-    });
-}
-
-fn counter() -> Arc<AtomicUsize> {
-    Arc::new(AtomicUsize::new(0))
-}
-
-/// Polls often enough for anything that is not held up, and returns how many callbacks ran.
-fn settle(domain: &Domain) -> usize {
-    (0..100).map(|_| domain.poll()).sum()
-}
+use heads::{count, counter, queue, settle};
 
 /// For a domain that outlives the test's threads.
 fn leaked() -> &'static Domain {

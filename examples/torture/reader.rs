@@ -6,6 +6,7 @@ use fastrand::Rng;
 use ptfrag::Rcu;
 
 use crate::{
+    pool::Pool,
     scene::{Scene, Shift},
     signals::Post,
     stores::SlowStores,
@@ -19,57 +20,58 @@ pub(crate) fn spin(times: u32) {
     (0..times).for_each(|_| hint::spin_loop());
 }
 
-/// One section after the other, with as little as possible in between.
-pub(crate) fn tight(scene: &Scene, post: Option<&Post>, mut rng: Rng) {
+/// A reader's work: one round after the other, in none of which it looks at the time.
+fn rounds(
+    scene: &Scene,
+    post: Option<&Post>,
+    mut rng: Rng,
+    mut round: impl FnMut(&mut Tally<'_>, &mut Rng),
+) {
     let mut tally = Tally::new(&scene.totals);
     let mut shift = Shift::new(scene);
     let _post = post.map(|post| post.take(scene, &mut rng));
     while shift.go_on(&mut rng) {
-        let pool = scene.any_pool(&mut rng);
-        let hold = rng.u32(..4);
-        for _ in 0..ROUND {
-            let section = Rcu::read(&*scene.domain);
-            let find = pool.find();
-            spin(hold);
-            tally.check(&find);
-            drop(section);
-        }
+        round(&mut tally, &mut rng);
         tally.flush();
     }
+}
+
+/// A section with nothing else in it, held for so long.
+fn plain_section(scene: &Scene, pool: &Pool, hold: u32, tally: &mut Tally<'_>) {
+    let section = Rcu::read(&*scene.domain);
+    let find = pool.find();
+    spin(hold);
+    tally.check(&find);
+    drop(section);
+}
+
+/// One section after the other, with as little as possible in between.
+pub(crate) fn tight(scene: &Scene, post: Option<&Post>, rng: Rng) {
+    rounds(scene, post, rng, |tally, rng| {
+        let pool = scene.any_pool(rng);
+        let hold = rng.u32(..4);
+        (0..ROUND).for_each(|_| plain_section(scene, pool, hold, tally));
+    });
 }
 
 /// Readers whose announcements come late to other processors, unless there is a fence.
-pub(crate) fn behind_stores(scene: &Scene, post: Option<&Post>, mut rng: Rng) {
-    let mut tally = Tally::new(&scene.totals);
-    let mut shift = Shift::new(scene);
+pub(crate) fn behind_stores(scene: &Scene, post: Option<&Post>, rng: Rng) {
     let stores = SlowStores::new();
-    let _post = post.map(|post| post.take(scene, &mut rng));
-    while shift.go_on(&mut rng) {
+    rounds(scene, post, rng, |tally, rng| {
         for _ in 0..ROUND / 4 {
-            let pool = scene.any_pool(&mut rng);
+            let pool = scene.any_pool(rng);
             let hold = rng.u32(..64);
-            stores.make(40, &mut rng);
-            let section = Rcu::read(&*scene.domain);
-            let find = pool.find();
-            spin(hold);
-            tally.check(&find);
-            drop(section);
+            stores.make(40, rng);
+            plain_section(scene, pool, hold, tally);
         }
-        tally.flush();
-    }
+    });
 }
 
 /// Readers that do this and that.
-pub(crate) fn mixed(scene: &Scene, post: Option<&Post>, mut rng: Rng) {
-    let mut tally = Tally::new(&scene.totals);
-    let mut shift = Shift::new(scene);
-    let _post = post.map(|post| post.take(scene, &mut rng));
-    while shift.go_on(&mut rng) {
-        for _ in 0..ROUND {
-            some_section(scene, &mut tally, &mut rng);
-        }
-        tally.flush();
-    }
+pub(crate) fn mixed(scene: &Scene, post: Option<&Post>, rng: Rng) {
+    rounds(scene, post, rng, |tally, rng| {
+        (0..ROUND).for_each(|_| some_section(scene, tally, rng));
+    });
 }
 
 /// A section of either kind, in which this or that happens.

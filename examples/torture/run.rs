@@ -1,7 +1,9 @@
 //! One run: all threads, until enough has been seen, or something goes wrong.
 
 use std::{
-    fmt, thread,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -54,9 +56,9 @@ const KINDS: [&str; 4] = ["tight", "stores", "mixed", "visitors"];
 /// Runs all threads. `progress` is told how much of the run is over.
 pub(crate) fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Outcome {
     let visiting = plan.readers / KINDS.len();
-    // The last pool is that of signal handlers.
-    let domain = scene::domain(plan.asymmetric);
     let threads = plan.updaters + plan.readers;
+    let domain = scene::domain(plan.asymmetric);
+    // The last pool is that of signal handlers.
     let scene = Scene::new(domain, plan.updaters + visiting + 1, threads);
     let posts: Vec<Post> = posts(plan);
     let begin = scene.domain.status();
@@ -104,8 +106,7 @@ pub(crate) fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Outcome {
         scene.totals.complain(Wrong::Lost, 0);
     }
     let end = scene.domain.status();
-    let count =
-        |total: &std::sync::atomic::AtomicU64| total.load(std::sync::atomic::Ordering::Relaxed);
+    let count = |total: &AtomicU64| total.load(Ordering::Relaxed);
     Outcome {
         verdict: scene.totals.verdict(),
         sections: scene.totals.sections(),

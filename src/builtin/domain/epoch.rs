@@ -5,7 +5,7 @@ use crossbeam_utils::CachePadded;
 use super::{
     fences::Fences,
     pace::{DEAR, pace},
-    signature,
+    time,
 };
 use crate::sync::{AtomicU64, MODEL, Ordering, Private, RealAtomicU64, between, fence};
 
@@ -51,7 +51,7 @@ impl Epoch {
 pub(super) struct Announcement {
     /// Twice the epoch, and [`ON_THE_WAY`](Self::ON_THE_WAY).
     shown: AtomicU64,
-    /// Whether it is none for the owner in a model, where each look at an atomic makes more orders to try.
+    /// In a model, whether it shows an epoch: for the owner, since each look at an atomic makes more orders to try.
     own: Private,
 }
 
@@ -222,8 +222,8 @@ impl Clock {
         if fences == Fences::Symmetric {
             return fences.heavy();
         }
-        made.store(signature::time(), Ordering::Relaxed);
-        let (fenced, cost) = signature::timed(|| fences.heavy());
+        made.store(time::now(), Ordering::Relaxed);
+        let (fenced, cost) = time::timed(|| fences.heavy());
         // Smoothed: now and then the thread is preempted meanwhile.
         let known = price.load(Ordering::Relaxed);
         let next = if cost > known {
@@ -246,7 +246,7 @@ impl Clock {
 
     /// Whether it has not moved for a tick of the system's clock, as far as is known.
     pub(super) fn has_been_still(&self) -> bool {
-        self.notes.made.load(Ordering::Relaxed) != signature::time()
+        self.notes.made.load(Ordering::Relaxed) != time::now()
     }
 
     /// Tries to move on by one epoch. Gives up if a reader is in the way or somebody was faster.

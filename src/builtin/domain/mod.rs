@@ -142,6 +142,7 @@ mod table;
 mod tests;
 mod thread;
 mod ticket;
+mod time;
 mod tree;
 mod wait;
 

@@ -104,8 +104,8 @@ impl Record {
         marks.set(more.expect("ptfrag: too many sections are open"));
     }
 
-    /// Sees to it that the record is looked at, with what it shows. No fence tells whether somebody relies on that already:
-    /// if not, it does as well, since an epoch that is over is in the way as one that is not.
+    /// Sees to it that the record is looked at, with what it shows. Nothing tells whether the outer section relies on that
+    /// already. If not, it does no harm: where the epoch has moved on since, it cannot go on until this is over.
     fn stay(&self) {
         // SAFETY: the caller owns the record.
         while !unsafe { self.owner.place.is_open() } {

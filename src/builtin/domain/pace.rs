@@ -23,13 +23,12 @@ pub(super) const DROPS_PER_POLL: usize = 64;
 pub(super) const IDLE_DROPS_PER_POLL: usize = 128;
 
 /// Where a step of the epoch is a system call that costs so many nanoseconds, so many times as many calls and ends of
-/// sections pass between two polls: that it costs at most about as much as a fence in each section would, or that of
-/// [`DEAR`] ones.
+/// sections pass between two polls: that a section's share of it is below 4 ns, up to [`DEAR`] ones.
 pub(super) fn pace(price: u64) -> usize {
     2 + (price.min(DEAR) / 256) as usize
 }
 
-/// More than so many nanoseconds do not lead to fewer polls.
+/// A price above so many nanoseconds does not lead to fewer polls than this one: too much would wait.
 pub(super) const DEAR: u64 = 2048;
 
 /// At every so many polls a thread looks round: with heads of its own at those of others, whose records are on cache

@@ -5,7 +5,7 @@ use core::ptr::{self, NonNull};
 use super::{
     chain::Chain,
     epoch::{Clock, EPOCHS, Epoch},
-    signature,
+    time,
 };
 use crate::{
     builtin::SpinLock,
@@ -86,7 +86,7 @@ impl Batches {
         let batch = &mut self.waiting[tag.place()];
         debug_assert!(batch.heads.is_empty() || batch.tag == tag);
         if batch.heads.is_empty() {
-            (batch.tag, batch.since) = (tag, signature::time());
+            (batch.tag, batch.since) = (tag, time::now());
         }
         batch.heads.append(heads);
     }

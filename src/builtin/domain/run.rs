@@ -58,11 +58,10 @@ impl Shared {
         }
     }
 
-    /// Moves the owner's heads on, and runs at most `limit` of its callbacks: in no or one step of the epoch if
-    /// there are few of them, and otherwise in as many as there is nobody in the way of.
+    /// Moves the owner's heads on, and runs at most `limit` of its callbacks: without a step of the epoch unless `step`, and
+    /// otherwise in one if there are few of them, or in as many as there is nobody in the way of.
     fn run_own(&self, me: &Record, step: bool, limit: usize) -> usize {
         let mut ran = 0;
-        let mut step = step;
         loop {
             let moved = step && self.advance();
             let Some(more) = self.try_run_from(&me.queue, me, limit - ran) else { return ran };
@@ -70,7 +69,6 @@ impl Shared {
             if !moved || ran == limit || me.queue.stock() < BATCH {
                 return ran;
             }
-            step = true;
         }
     }
 

@@ -3,10 +3,7 @@
 use alloc::string::String;
 use core::{fmt, time::Duration};
 
-use super::{
-    Shared,
-    signature::{self, Signature},
-};
+use super::{Shared, signature::Signature, time};
 
 /// What a [`Domain`](super::Domain) is doing, from [`Domain::status`](super::Domain::status): something to log.
 ///
@@ -79,13 +76,13 @@ impl Shared {
             free: 0,
             in_the_way: None,
         };
-        let time = signature::time();
+        let asked = time::now();
         for record in self.records.all() {
             status.queued += record.queued();
             status.ran += record.ran();
             let age = record.queue.oldest().map(|(tag, since)| HeadAge {
                 epochs: tag.age(now),
-                time: Duration::from_millis(time.saturating_sub(since)),
+                time: Duration::from_millis(asked.saturating_sub(since)),
             });
             if age.is_some_and(|age| status.oldest.is_none_or(|oldest| age.time >= oldest.time)) {
                 status.oldest = age;

@@ -13,6 +13,19 @@ fn world() -> Arc<World> {
     World::with(OwnedDomain::asymmetric())
 }
 
+/// Two threads, on a processor each: one that is started, and this one.
+fn play(world: &Arc<World>, started: fn(&World), own: fn(&World)) {
+    let other = Arc::clone(world);
+    let thread = thread::spawn(move || {
+        let _running = Processor::enter(0);
+        started(&other);
+    });
+    let running = Processor::enter(1);
+    own(world);
+    drop(running);
+    thread.join().unwrap();
+}
+
 /// [`World::look`] in a section that is long enough for the fences of a grace period, and for one more.
 fn look(world: &World) {
     let section = Rcu::read(&*world.domain);
@@ -36,18 +49,7 @@ fn look(world: &World) {
 /// Two threads, at most 3 preemptions. Fails when the advance makes a fence of its own thread only.
 #[test]
 fn a_section_without_a_fence() {
-    check_scene(2, Some(3), || {
-        let world = world();
-        let other = Arc::clone(&world);
-        let reader = thread::spawn(move || {
-            let _running = Processor::enter(0);
-            look(&other);
-        });
-        let running = Processor::enter(1);
-        world.retire_and_wait();
-        drop(running);
-        reader.join().unwrap();
-    });
+    check_scene(2, Some(3), || play(&world(), look, World::retire_and_wait));
 }
 
 /// A reader that has moved the clock on enters in the new epoch, and misses what came before the tag.
@@ -66,17 +68,11 @@ fn a_section_without_a_fence() {
 fn a_section_in_the_next_epoch() {
     check_scene(2, Some(2), || {
         let world = world();
-        let other = Arc::clone(&world);
         drop(Rcu::read(&*world.domain));
-        let retirer = thread::spawn(move || {
-            let _running = Processor::enter(0);
-            other.retire_and_wait();
+        play(&world, World::retire_and_wait, |world| {
+            world.domain.synchronize();
+            look(world);
         });
-        let running = Processor::enter(1);
-        world.domain.synchronize();
-        look(&world);
-        drop(running);
-        retirer.join().unwrap();
     });
 }
 
@@ -88,18 +84,12 @@ fn a_section_in_the_next_epoch() {
 fn a_reader_without_a_fence_against_parking() {
     check_scene(2, Some(2), || {
         let world = world();
-        let other = Arc::clone(&world);
         count_polls(&world);
         world.other.queue(&world.domain);
-        let reader = thread::spawn(move || {
-            let _running = Processor::enter(0);
-            look(&other);
-            look(&other);
+        let twice = |world: &World| (0..2).for_each(|_| look(world));
+        play(&world, twice, |world| {
+            world.poll(1);
+            world.retire_and_wait();
         });
-        let running = Processor::enter(1);
-        world.poll(1);
-        world.retire_and_wait();
-        drop(running);
-        reader.join().unwrap();
     });
 }

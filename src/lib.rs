@@ -42,7 +42,8 @@
 //! | [`Local::alloc`], [`Local::retire`], [`Local::give_back`] | a few loads and stores of the thread's own; at times what the handle owes | where it claims a page or is full; `retire` at most tries |
 //! | the end of a grace period | one compare-and-swap per page | only tried; if it is held, again after another grace period, for all such pages at once |
 //!
-//! A section of [`Domain`] is two stores and a full fence. What is retired comes back after one grace
+//! A section of [`Domain`] is a few stores and a full fence, without the fence in an
+//! [asymmetric](OwnedDomain::asymmetric) one. What is retired comes back after one grace
 //! period, or the rest of one and another; an emptied page goes home at once. Memory: 40 bytes per page outside it (a
 //! [`Region`] has 64), and about 8 KiB per handle. Figures are in `results/` in the repository.
 //!

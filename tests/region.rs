@@ -505,3 +505,33 @@ fn a_crowd_gives_memory_back_as_one_does() {
         assert!(region.pages_warm() < KEEP + KEEP / 8, "{} are warm", region.pages_warm());
     }
 }
+
+/// Pages past the limit give their memory back also where some are always taken before a call's worth has come
+/// back.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_returns_between_gets() {
+    const KEEP: usize = 64;
+    let region = Region::<4096>::with_keep(1024, KEEP).unwrap();
+    let mut out = get_all(&region, 1000);
+    while out.len() > 100 {
+        out.drain(..KEEP / 8 - 1).for_each(|page| put(&region, page));
+        assert!(region.pages_warm() < KEEP + 2 * (KEEP / 8), "{} are warm", region.pages_warm());
+        out.push(region.get().unwrap());
+    }
+    out.drain(..).for_each(|page| put(&region, page));
+    assert!(region.pages_warm() < KEEP + KEEP / 8, "{} are warm", region.pages_warm());
+}
+
+/// Pages are scarce no longer than until the first one too many is back.
+#[test]
+fn scarcity_ends_with_a_put() {
+    let region = Region::<4096>::new(160).unwrap();
+    let mut out = get_all(&region, 150);
+    assert!(!region.is_scarce());
+    out.push(region.get().unwrap());
+    assert!(region.is_scarce());
+    put(&region, out.pop().unwrap());
+    assert!(!region.is_scarce());
+    out.drain(..).for_each(|page| put(&region, page));
+}

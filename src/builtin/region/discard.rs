@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 use super::Inner;
 use crate::page::PageDesc;
 
-/// The most pages that give their memory back together.
-const TOGETHER: usize = 64;
+/// The most pages that give their memory back together, and that come back before one takes the lock.
+pub(super) const TOGETHER: usize = 64;
 
 impl Inner {
     /// So many pages give their memory back together: an eighth as many as keep it, 64 at most.
@@ -34,6 +34,7 @@ impl Inner {
                 };
                 *number = self.number(page);
             }
+            self.note(&free);
         }
         // They are on no stack now, so that the system is called without the lock: for a run of neighbours
         // at a time, or if it refuses that, as it does locked memory, for each.

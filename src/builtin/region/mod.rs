@@ -9,6 +9,7 @@ mod free;
 mod growth;
 mod map;
 mod report;
+mod returned;
 
 use core::ptr::NonNull;
 use std::{
@@ -19,9 +20,11 @@ use std::{
 use crossbeam_utils::CachePadded;
 
 use self::{
+    discard::TOGETHER,
     free::Free,
     growth::Growth,
     map::{Map, system_page, too_large},
+    returned::{MOST, Returned},
 };
 use crate::{
     embed::{AllocError, PageSource},
@@ -47,8 +50,10 @@ const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros
 /// smaller than the system's page, those of locked memory (`mlockall`), and all pages on systems other than
 /// Linux. Descriptors stay until the region goes.
 ///
-/// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's. One
-/// mutex is held for a few stores at each `get` and `put`. An mm that empties and fills pages all the
+/// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's: it is one
+/// exchange, without a lock. One mutex is held for a few stores at each `get`, which takes in what was put, and
+/// at a `put` where 64 pages have come back since, where pages are [scarce](PageSource::is_scarce), or where
+/// memory is to be given back. An mm that empties and fills pages all the
 /// time does better to [keep](crate::Mm::keeping) some, or to be used through
 /// [handles](crate::Local), than to come back here.
 ///
@@ -87,6 +92,8 @@ struct Inner {
     grown: AtomicUsize,
     /// Whether hardly any pages are left: a hint.
     scarce: AtomicBool,
+    /// So many pages can come back before one of them has to take the lock: a hint.
+    room: AtomicUsize,
     capacity: usize,
     keep: usize,
     /// The system's page size.
@@ -94,7 +101,9 @@ struct Inner {
     growth: Mutex<Growth>,
     /// Read-locked by those who give memory back.
     discarding: RwLock<()>,
-    /// On a cache line of its own, since the fields above are read for every fragment freed.
+    /// These two on cache lines of their own, since the fields above are read for every fragment freed, and
+    /// who takes pages is often another processor than who puts them back.
+    returned: CachePadded<Returned>,
     free: CachePadded<Mutex<Free>>,
 }
 
@@ -136,24 +145,38 @@ impl<const PAGE: usize> Region<PAGE> {
         let bytes = |shift: u32| pages.checked_mul(1 << shift).ok_or_else(too_large);
         let page_bytes = bytes(Self::PAGE_SHIFT)?;
         let desc_bytes = bytes(DESC_SHIFT)?;
+        let pages_map = Map::reserve(page_bytes, PAGE, system)?;
+        let descs = Map::reserve(desc_bytes, system, system)?;
+        // No address space of today has room for so many; the system has said so.
+        if pages > MOST {
+            return Err(too_large());
+        }
         Ok(Self(Arc::new(Inner {
-            pages: Map::reserve(page_bytes, PAGE, system)?,
-            descs: Map::reserve(desc_bytes, system, system)?,
+            pages: pages_map,
+            descs,
             grown: AtomicUsize::new(0),
             scarce: AtomicBool::new(false),
+            room: AtomicUsize::new(1),
             capacity: pages,
             keep: if Map::DISCARDS && PAGE >= system { keep } else { usize::MAX },
             system,
             growth: Mutex::default(),
             discarding: RwLock::default(),
+            returned: CachePadded::default(),
             free: CachePadded::default(),
         })))
     }
 }
 
 impl Inner {
+    /// Takes the lock, and in what has come back.
     fn free(&self) -> MutexGuard<'_, Free> {
-        lock(&self.free)
+        let mut free = lock(&self.free);
+        if !self.returned.is_empty() {
+            self.drain_returned(&mut free);
+            self.note(&free);
+        }
+        free
     }
 
     /// The descriptor of a page.
@@ -172,12 +195,21 @@ impl Inner {
         (page.addr().get() - self.descs.base().addr().get()) >> DESC_SHIFT
     }
 
-    /// Pages are scarce when more than 15 in 16 are out.
-    fn note_scarcity(&self, out: usize) {
-        let scarce = out > self.capacity - self.capacity.div_ceil(16);
-        // Relaxed: a hint. Only a change is written, since others look at it.
+    /// Notes whether pages are scarce, which they are when more than 15 in 16 are out, and how many can come back
+    /// before that has to be looked at again, or memory is to be given back.
+    fn note(&self, free: &Free) {
+        let scarce = free.out > self.capacity - self.capacity.div_ceil(16);
+        let kept = self.keep.saturating_sub(free.warm.len());
+        let room = match kept.saturating_add(self.together()).saturating_sub(free.excess.len()) {
+            _ if scarce => 1,
+            room => room.clamp(1, TOGETHER),
+        };
+        // Relaxed: hints. Only a change is written, since others look at them.
         if self.scarce.load(Ordering::Relaxed) != scarce {
             self.scarce.store(scarce, Ordering::Relaxed);
+        }
+        if self.room.load(Ordering::Relaxed) != room {
+            self.room.store(room, Ordering::Relaxed);
         }
     }
 
@@ -202,12 +234,15 @@ impl Inner {
         let page = page?;
         free.out += 1;
         free.taken += 1;
-        self.note_scarcity(free.out);
-        // What a page that is not warm holds comes from the system: it links to itself.
-        // SAFETY: descriptors are type-stable.
-        let desc = unsafe { page.as_ref() };
-        // SAFETY: the page is on no stack any more, and nobody else has it.
-        unsafe { desc.set_link(zeroed.then_some(page)) };
+        self.note(free);
+        if zeroed {
+            // What it holds comes from the system: it links to itself, as no page on a stack does. The link
+            // of a warm page stays what it is, for its line may be another processor's.
+            // SAFETY: descriptors are type-stable.
+            let desc = unsafe { page.as_ref() };
+            // SAFETY: the page is on no stack any more, and nobody else has it.
+            unsafe { desc.set_link(Some(page)) };
+        }
         Some(page)
     }
 }
@@ -246,7 +281,7 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
     unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
-        // SAFETY: `take` set the link, and nobody else has the page.
+        // SAFETY: `take` set the link or left it as it was on a stack, and nobody else has the page.
         unsafe { desc.link() == Some(page) }
     }
 
@@ -260,16 +295,13 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         // SAFETY: a descriptor stays one as long as its source lives.
         let desc = unsafe { page.as_ref() };
         debug_assert_eq!(desc.word.load(Ordering::Relaxed), 0, "the page is still somebody's");
-        let mut free = inner.free();
-        free.out -= 1;
-        inner.note_scarcity(free.out);
-        let stack = if free.warm.len() < inner.keep { &mut free.warm } else { &mut free.excess };
-        // SAFETY: the page has just come back, and this is the lock.
-        unsafe { stack.push(page) };
-        let full = free.excess.len() >= inner.together();
-        drop(free);
-        if full {
-            inner.discard_excess::<PAGE>();
+        // SAFETY: the page has just come back.
+        let returned = unsafe { inner.put_in_front(page) };
+        if returned >= inner.room.load(Ordering::Relaxed) {
+            let excess = inner.free().excess.len();
+            if excess >= inner.together() {
+                inner.discard_excess::<PAGE>();
+            }
         }
     }
 

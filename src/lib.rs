@@ -24,7 +24,7 @@
 //! # Which type to take
 //! | type | what it is | for whom |
 //! | --- | --- | --- |
-//! | [`Mm`] | a pool of pages, shared by reference | everybody; by itself where any thread allocates now and then |
+//! | [`Mm`] | a pool of pages, shared by reference | everybody; by itself where any thread allocates now and then, with [lanes](Mm::lanes) where many do at once |
 //! | [`Local`] | a thread's or a processor's handle of an mm | threads that allocate and retire much |
 //! | [`Frag`] | a fragment that nobody else has | owners: they write it, then show it, retire it or give it back |
 //! | [`Slot`] | a pointer to what readers see | data structures whose pointers are slots; others use [`Frag::into_raw`] |
@@ -34,7 +34,7 @@
 //! # What it costs
 //! | operation | what it does | lock |
 //! | --- | --- | --- |
-//! | [`Mm::alloc`] | a read-side section, and one compare-and-swap on the first listed page | for a page's last free fragment, or a fresh page |
+//! | [`Mm::alloc`] | a read-side section, and one compare-and-swap on the first page listed in the thread's [lane](Mm::lanes) | for a page's last free fragment, or a fresh page |
 //! | [`Frag::retire`] | one compare-and-swap, and an RCU call if none is in flight for the page | never |
 //! | [`Frag::give_back`], drop | one compare-and-swap | if the page had nothing free, or is all free now |
 //! | [`Slot::load`] | one load, and [`Rcu::covers`]; the caller has a read-side section open | never |
@@ -85,7 +85,7 @@ pub use builtin::*;
 pub use embed::{AllocError, Embed, Hooks, PageSource, RawLock, Rcu};
 pub use frag::Frag;
 pub use local::{Local, LocalPart};
-pub use mm::{Mm, head::MmHead};
+pub use mm::{Mm, head::MmHead, lanes::Lane};
 pub use page::{PageDesc, mask, word};
 pub use rcu_head::{RcuFn, RcuHead};
 pub use slot::Slot;

@@ -15,6 +15,8 @@
 //! - **partial list**: the mm's doubly linked list of pages that have something free. There are two: takers
 //!   find the pages on one without the lock (those are *shown*), and those on the other, the *quiet* ones,
 //!   under the lock only.
+//! - **lane**: one of an mm's lists of shown pages, if it has [several](crate::Mm::lanes); takers without the lock are
+//!   spread over them.
 //! - **host**: the free fragment of a listed page in which the list node lies.
 //! - **token** ([`Frag`](crate::Frag)): the right to one used fragment.
 //! - **handle** ([`Local`]): a thread's stock of fragments of an mm. It *claims* all that is free on a page
@@ -37,6 +39,7 @@
 //! | callback | P -> F, X -> P | link or release; call RCU again if P is not empty |
 //! | release | all free, and the mm does not [keep](crate::Mm::keeping) it: zero | unlink; note who has shown the page; put it back |
 //! | show | SHOWN set on a quiet page, under the lock | from one list to the other |
+//! | fetch over | LANE of a listed page changes, under the lock | from one lane's list to another's |
 //! | shrink | all free and listed: release | |
 //! | close | LISTED cleared on every page | unlink; release what is all free |
 //!
@@ -125,6 +128,10 @@
 //!     its links are believed only if the second word of each fragment, where the link is mixed with the
 //!     page, confirms them. Each handle takes what is there when it lets go of what it holds, and passes nothing
 //!     on before its next use, so the last to go leaves nothing. Nor does an allocation fail while it is there.
+//! 23. *A page that is shown is on the list of the lane that its word names.* The lane changes under the lock, when a
+//!     taker finds nothing in its own lane nor on a quiet page, and fetches a page of another lane over. Takers
+//!     who found the page before still take from it, since it is the same mm's. The only page of a lane stays there: who has none takes from
+//!     it under the lock, four times at most before it gets a page of its own, if there is one.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -150,7 +157,7 @@
 //!
 //! # When the lock is taken
 //! - *take*: for the last free fragment of a page, when the first page has just left the list, for every
-//!   fragment while only quiet pages are listed, and
+//!   fragment while only quiet pages are listed or other lanes have any, and
 //!   when nothing is listed: to make sure of it, to list a fresh page, and to look again if there is
 //!   none.
 //! - *give back, end of a grace period*: when a page goes on the list because something on it is

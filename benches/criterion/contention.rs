@@ -22,7 +22,9 @@ fn contention(criterion: &mut Criterion) {
     shared::given_back(criterion, By::OtherHandle, "ptfrag-local-other");
     for threads in [(1, OneMm), (2, OneMm), (2, TwoMms), (8, OneMm)] {
         for geometry in Geometry::ALL {
-            for who in [Who::PtfragLocal, Who::PtfragLocalSection, Who::PtfragBare] {
+            for who in
+                [Who::PtfragLocal, Who::PtfragLocalSection, Who::PtfragBare, Who::PtfragLanes]
+            {
                 shared::pairs(criterion, who, "", geometry, threads);
             }
         }

@@ -27,9 +27,15 @@ impl<const PAGE: usize> Parts<PAGE> for Std<'static, PAGE> {
     }
 }
 
-/// One mm, or two that share less and less.
+/// One mm, or two that share less and less, with `LANES` lanes each.
 #[derive(Debug)]
-pub struct Bare<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> {
+pub struct Bare<
+    const N: usize,
+    const SIZE: usize,
+    const PAGE: usize,
+    E: Embed,
+    const LANES: usize = 1,
+> {
     pools: Vec<Pool<N, SIZE, PAGE, E>>,
 }
 
@@ -40,7 +46,9 @@ struct Pool<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> {
     mm: Mm<N, SIZE, E>,
 }
 
-impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed> Bare<N, SIZE, PAGE, E> {
+impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Embed, const LANES: usize>
+    Bare<N, SIZE, PAGE, E, LANES>
+{
     /// One of the mms, and its domain.
     pub(super) fn pool(&self, nth: usize) -> (&Mm<N, SIZE, E>, &'static Domain) {
         let pool = &self.pools[nth % self.pools.len()];
@@ -71,8 +79,8 @@ impl<const N: usize, const SIZE: usize, E: Embed> Block for Frag<N, SIZE, E> {
     }
 }
 
-impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Parts<PAGE>> Allocator
-    for Bare<N, SIZE, PAGE, E>
+impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Parts<PAGE>, const LANES: usize>
+    Allocator for Bare<N, SIZE, PAGE, E, LANES>
 {
     type Block = Frag<N, SIZE, E>;
     type Handle<'a> = BareHandle<'a, N, SIZE, PAGE, E>;
@@ -91,7 +99,7 @@ impl<const N: usize, const SIZE: usize, const PAGE: usize, E: Parts<PAGE>> Alloc
                 (1, Sharing::TwoSources | Sharing::Nothing) => region(setup.sharing),
                 _ => shared.clone(),
             };
-            Pool { domain, mm: E::mm(domain, region.clone()), region }
+            Pool { domain, mm: E::mm(domain, region.clone()).lanes(LANES), region }
         };
         Self { pools: (0..setup.sharing.mms()).map(pool).collect() }
     }

@@ -40,6 +40,8 @@ pub enum Who {
     PtfragLocalSection,
     /// ptfrag without handles.
     PtfragBare,
+    /// The same with four lanes.
+    PtfragLanes,
     /// sdd with its own boxes.
     Sdd,
     /// `Box` and crossbeam-epoch.
@@ -89,7 +91,8 @@ impl Who {
     /// Whether it is ptfrag.
     #[must_use]
     pub fn is_ptfrag(self) -> bool {
-        matches!(self, Self::PtfragLocal | Self::PtfragLocalSection | Self::PtfragBare)
+        matches!(self, Self::PtfragLocal | Self::PtfragLocalSection)
+            || matches!(self, Self::PtfragBare | Self::PtfragLanes)
     }
 
     /// Whether it was built in and can do this geometry.
@@ -180,6 +183,7 @@ fn paged<V: Visit, const N: usize, const SIZE: usize, const PAGE: usize, const C
             visit.visit::<local::Locals<N, SIZE, PAGE, true, Std<'static, PAGE>>>()
         }
         Who::PtfragBare => visit.visit::<bare::Bare<N, SIZE, PAGE, Std<'static, PAGE>>>(),
+        Who::PtfragLanes => visit.visit::<bare::Bare<N, SIZE, PAGE, Std<'static, PAGE>, 4>>(),
         Who::Sdd => visit.visit::<sdd::Sdd<SIZE, COUNT>>(),
         Who::CrossbeamEpoch => visit.visit::<epoch::Epoch<SIZE, COUNT>>(),
         Who::Seize => visit.visit::<seize::Seize<SIZE, COUNT>>(),

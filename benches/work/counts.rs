@@ -118,6 +118,34 @@ unsafe impl Rcu for CountingRcu {
         // SAFETY: passed on to the caller.
         unsafe { self.0.call(head, func) };
     }
+
+    fn hurry(self) {
+        self.0.hurry();
+    }
+
+    fn lane(self, guard: &Self::Guard) -> usize {
+        self.0.lane(guard)
+    }
+
+    fn ticket(self) -> u64 {
+        self.0.ticket()
+    }
+
+    fn recent_ticket(self) -> u64 {
+        self.0.recent_ticket()
+    }
+
+    fn has_elapsed(self, ticket: u64) -> bool {
+        self.0.has_elapsed(ticket)
+    }
+
+    fn gave(self, ticket: u64) -> bool {
+        self.0.gave(ticket)
+    }
+
+    fn is_current(self, ticket: u64) -> bool {
+        self.0.is_current(ticket)
+    }
 }
 
 /// A [`Region`] that counts.
@@ -137,6 +165,15 @@ unsafe impl<const PAGE: usize> PageSource for CountingSource<PAGE> {
         note(Event::PageHome);
         // SAFETY: passed on to the caller.
         unsafe { self.0.put(page) };
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.0.is_scarce()
+    }
+
+    unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.is_zeroed(page) }
     }
 
     fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
@@ -193,6 +230,7 @@ fn run<const N: usize, const SIZE: usize, const PAGE: usize>(who: Who, pair: Pai
         Who::PtfragLocal => pair.visit::<Locals<N, SIZE, PAGE, false, Counting<PAGE>>>(),
         Who::PtfragLocalSection => pair.visit::<Locals<N, SIZE, PAGE, true, Counting<PAGE>>>(),
         Who::PtfragBare => pair.visit::<Bare<N, SIZE, PAGE, Counting<PAGE>>>(),
+        Who::PtfragLanes => pair.visit::<Bare<N, SIZE, PAGE, Counting<PAGE>, 4>>(),
         _ => panic!("only ptfrag's events are counted"),
     };
 }

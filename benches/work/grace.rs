@@ -173,6 +173,7 @@ fn run<const N: usize, const SIZE: usize, const PAGE: usize>(who: Who, work: Gra
         Who::PtfragLocal => work.visit::<Locals<N, SIZE, PAGE, false, Watching<PAGE>>>(),
         Who::PtfragLocalSection => work.visit::<Locals<N, SIZE, PAGE, true, Watching<PAGE>>>(),
         Who::PtfragBare => work.visit::<Bare<N, SIZE, PAGE, Watching<PAGE>>>(),
+        Who::PtfragLanes => work.visit::<Bare<N, SIZE, PAGE, Watching<PAGE>, 4>>(),
         _ => panic!("only ptfrag's pages are watched"),
     }
 }

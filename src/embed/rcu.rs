@@ -47,6 +47,16 @@ pub unsafe trait Rcu: Copy + Send + Sync {
     /// Enters a read-side section. It does not wait for anybody.
     fn read(self) -> Self::Guard;
 
+    /// A number that differs from thread to thread, or from processor to processor, as far as that is cheap to
+    /// tell: takers with different ones, counted modulo the number of [lanes](crate::Mm::lanes), take from
+    /// different pages. `guard` is this thread's. A hint: it may be any number at any time. Linux:
+    /// `raw_smp_processor_id`. By default zero.
+    #[inline]
+    fn lane(self, guard: &Self::Guard) -> usize {
+        let _ = guard;
+        0
+    }
+
     /// Whether `guard` holds up the grace periods of this domain.
     fn covers(self, guard: &Self::Guard) -> bool;
 

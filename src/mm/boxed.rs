@@ -1,7 +1,10 @@
-//! Places in a `Box`, for embedders who have an allocator.
+//! Places in a `Box`, and lanes, for embedders who have an allocator.
 
 use alloc::boxed::Box;
 use core::{mem::MaybeUninit, ptr::NonNull};
+
+use super::lanes::{FreeLanes, Lane};
+use crate::embed::PageSource;
 
 /// Frees a place whose content was dropped.
 type Free<T> = unsafe fn(NonNull<T>);
@@ -15,4 +18,17 @@ pub(crate) fn place<T>() -> (NonNull<MaybeUninit<T>>, Free<T>) {
     let place = Box::into_raw(Box::<T>::new_uninit());
     // SAFETY: a box is not null.
     (unsafe { NonNull::new_unchecked(place) }, free)
+}
+
+/// Lanes that a `Box` has let go, and what frees them again.
+pub(super) fn lanes<const FRAGS: usize, S: PageSource>(
+    count: usize,
+) -> (NonNull<[Lane<FRAGS, S>]>, FreeLanes<FRAGS, S>) {
+    let free = |lanes: NonNull<[Lane<FRAGS, S>]>| {
+        // SAFETY: the box that was let go below.
+        drop(unsafe { Box::from_raw(lanes.as_ptr()) });
+    };
+    let lanes: Box<[Lane<FRAGS, S>]> = (0..count).map(|_| Lane::new()).collect();
+    // SAFETY: a box is not null.
+    (unsafe { NonNull::new_unchecked(Box::into_raw(lanes)) }, free)
 }

@@ -1,10 +1,14 @@
 //! Fetching a page from the source, one thread at a time.
 
-use core::{mem, ptr::NonNull};
+use core::{
+    mem,
+    ptr::{self, NonNull},
+};
 
 use super::{
     free,
     head::{MmHead, Pin},
+    list,
 };
 use crate::{
     embed::{AllocError, Embed, Hooks, PageSource},
@@ -48,9 +52,9 @@ pub(super) struct Fetching<'m, const FRAGS: usize, const SIZE: usize, E: Embed>(
 
 impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetching<'m, FRAGS, SIZE, E> {
     /// `None` if more than `most` others fetch a page, or one was listed meanwhile.
-    pub(super) fn begin(head: &'m MmHead<FRAGS, SIZE, E>, most: u32) -> Option<Self> {
+    pub(super) fn begin(head: &'m MmHead<FRAGS, SIZE, E>, lane: usize, most: u32) -> Option<Self> {
         let begun = head.begin_fetch(most).then(|| Self(head))?;
-        head.first().is_none().then_some(begun)
+        head.first_in(lane).is_none().then_some(begun)
     }
 }
 
@@ -82,8 +86,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 
     /// Waits until nobody fetches a page any more, or one is listed, or there were so many pauses.
-    pub(super) fn wait_for_fetchers(&self, patience: &mut Patience, most: u32) {
-        while self.is_fetching() && self.first().is_none() && !patience.is_over(most) {
+    pub(super) fn wait_for_fetchers(&self, lane: usize, patience: &mut Patience, most: u32) {
+        while self.is_fetching() && self.first_in(lane).is_none() && !patience.is_over(most) {
             patience.pause();
         }
     }
@@ -94,11 +98,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// As for [`take`](Self::take).
     pub(super) unsafe fn take_fresh(
         head: NonNull<Self>,
+        lane: usize,
     ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
         // SAFETY: passed on to the caller.
-        let (page, addr) = unsafe { Self::fetch(head) }?;
+        let (page, addr) = unsafe { Self::fetch(head, lane) }?;
         let first = Mask::single(0);
         let mask = Word::<FRAGS>::ALL - first;
+        // The list node, which is written under the lock: not there shall the system have to find memory for it.
+        // SAFETY: all fragments are ours.
+        let host = unsafe { addr.add((FRAGS - 1) * SIZE) };
+        // SAFETY: as above.
+        unsafe { list::write(host, E::Hooks::EMPTY_NODE.map(ptr::without_provenance_mut)) };
         // SAFETY: all fragments are ours, unseen, and one stays ours.
         unsafe { free::give_back::<FRAGS, SIZE, E>(Pieces { page, addr, mask }) };
         Ok((page, first))
@@ -110,6 +120,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// As for [`take`](Self::take).
     pub(super) unsafe fn fetch(
         head: NonNull<Self>,
+        lane: usize,
     ) -> Result<(NonNull<PageDesc>, NonNull<u8>), AllocError> {
         // SAFETY: the caller's pin keeps the head.
         let this = unsafe { head.as_ref() };
@@ -131,7 +142,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         // Relaxed: who gets to the page through the list, or found it when this mm had it before, takes
         // from it only once it is listed, by a change that is Release; and the way through a fragment is
         // ordered as well.
-        desc.word.store(Word::<FRAGS>::fresh(shown).bits(), Ordering::Relaxed);
+        desc.word.store(Word::<FRAGS>::fresh(shown).in_lane(lane).bits(), Ordering::Relaxed);
         mem::forget(fetched);
         Ok((page, addr))
     }

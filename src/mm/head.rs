@@ -10,13 +10,14 @@
 //! itself, whose handle is the pin.
 
 use core::{
-    fmt,
+    fmt, hint,
     ptr::{self, NonNull},
 };
 
 use crossbeam_utils::CachePadded;
 
 use super::{
+    lanes::Lanes,
     list::{BadLink, PartialList},
     passed::Passed,
     waiting::Waiting,
@@ -24,8 +25,11 @@ use super::{
 use crate::{
     embed::{AllocError, Embed, Hooks, PageSource, RawLock},
     page::{PageDesc, word::Word},
-    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell},
+    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, bound},
 };
+
+/// Who may not wait for the lock tries so often, with pauses that get longer: about a microsecond.
+const TRIES: u32 = bound(6, 1);
 
 /// What changes page by page, and not with every fragment.
 pub(super) struct Guarded<L> {
@@ -43,11 +47,11 @@ pub(super) struct Guarded<L> {
 /// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
 /// give it a place ([`Mm::new_at`](crate::Mm::new_at)).
 pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
-    /// The list of pages that are shown. On cache lines of its own, for every take looks at it, and lock
-    /// and pins wander.
-    list: CachePadded<PartialList<FRAGS, E::Source>>,
+    /// The pages that are shown. On cache lines of its own, for every take looks at it, and lock and pins
+    /// wander.
+    pub(super) lanes: CachePadded<Lanes<FRAGS, E::Source>>,
     /// The list of quiet pages.
-    quiet: PartialList<FRAGS, E::Source>,
+    pub(super) quiet: PartialList<FRAGS, E::Source>,
     pub(super) guarded: CachePadded<Guarded<E::Lock>>,
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
@@ -119,7 +123,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ) -> Self {
         const { Self::GEOMETRY };
         Self {
-            list: CachePadded::new(PartialList::new()),
+            lanes: CachePadded::new(Lanes::one()),
             quiet: PartialList::new(),
             guarded: CachePadded::new(Guarded {
                 lock: E::Lock::new(),
@@ -152,24 +156,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { NonNull::new_unchecked(mm.cast_mut().cast()) }
     }
 
-    /// The list of pages that takers find without the lock.
-    pub(crate) fn shown(&self) -> &PartialList<FRAGS, E::Source> {
-        &self.list
-    }
-
-    /// The list on which a listed page with this word is.
-    pub(crate) fn list_of(&self, word: Word<FRAGS>) -> &PartialList<FRAGS, E::Source> {
-        if word.is_shown() { &self.list } else { &self.quiet }
-    }
-
-    /// Both lists, those first of which takers make use first.
-    pub(crate) fn lists(&self) -> [&PartialList<FRAGS, E::Source>; 2] {
-        [&self.list, &self.quiet]
-    }
-
-    /// The page from which is taken next, if any is listed.
+    /// A page from which can be taken, if any is listed.
     pub(crate) fn first(&self) -> Option<NonNull<PageDesc>> {
-        self.lists().into_iter().find_map(PartialList::first)
+        self.lists().find_map(PartialList::first)
     }
 
     /// Checks a listed page's neighbours before it is unlinked.
@@ -212,9 +201,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         self.guarded.lock.lock();
     }
 
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock, unless somebody holds it for longer than a hold takes as a rule.
     pub(crate) fn try_lock(&self) -> bool {
-        self.guarded.lock.try_lock()
+        let lock = &self.guarded.lock;
+        lock.try_lock()
+            || (1..TRIES).any(|tries| {
+                (0..1 << tries).for_each(|_| hint::spin_loop());
+                lock.try_lock()
+            })
     }
 
     /// Releases the lock. Takes a pointer, because the head may be gone when this returns.
@@ -254,23 +248,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         Pin::Page.count(self.guarded.pins.load(Ordering::Relaxed)) as usize
     }
 
-    /// Sets how many empty pages are kept; says whether that was possible: not once anything else than
-    /// the caller's handle pins the head.
+    /// Whether nothing else than the caller's handle pins the head, nor does until the caller has made use of
+    /// that.
     ///
     /// # Safety
     /// The caller has a handle, and nobody else uses it meanwhile.
-    pub(crate) unsafe fn set_keep(head: NonNull<Self>, pages: u32) -> bool {
+    pub(super) unsafe fn is_alone(head: NonNull<Self>) -> bool {
         // SAFETY: the handle keeps the head.
         let this = unsafe { head.as_ref() };
         let (pins, one) = (&this.guarded.pins, Pin::Handle.unit());
         // Acquire pairs with `unpin`: whoever was there before has finished. An exchange, though it
         // changes nothing, because it sees the last of them go.
-        let alone = pins.compare_exchange(one, one, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        if alone {
-            // SAFETY: the only pin is the caller's handle.
-            this.keep.with_mut(|keep| unsafe { *keep = pages });
-        }
-        alone
+        pins.compare_exchange(one, one, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Adds a pin; the caller has one already.

@@ -15,6 +15,7 @@ mod fetch;
 pub(crate) mod free;
 pub(crate) mod head;
 mod home;
+pub(crate) mod lanes;
 mod list;
 pub(crate) mod locate;
 pub(crate) mod misuse;
@@ -31,7 +32,10 @@ use core::{
     ptr::NonNull,
 };
 
-use self::head::{MmHead, Pin};
+use self::{
+    head::{MmHead, Pin},
+    lanes::{Lane, Lanes},
+};
 use crate::{
     embed::{Embed, PageSource},
     page::word::Word,
@@ -117,10 +121,64 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// When the mm has pages, slots or other handles already.
     #[must_use]
     pub fn keeping(self, pages: u32) -> Self {
-        // SAFETY: the handle is here by value.
-        let alone = unsafe { MmHead::set_keep(self.head, pages) };
-        assert!(alone, "ptfrag: what an mm keeps is set before it is used");
+        self.head_before_use().keep.with_mut(|keep| {
+            // SAFETY: nobody else uses the head.
+            unsafe { *keep = pages };
+        });
         self
+    }
+
+    /// Spreads [`alloc`](Self::alloc) over so many pages at a time, a power of two up to 128: each thread or
+    /// processor, as the RCU [tells](crate::Rcu::lane) them apart, takes from the pages in its lane, and so
+    /// shares no cache line with takers in other lanes. A lane costs 128 bytes. Who finds nothing in its own
+    /// takes over a page of another; the only page of a lane stays there, but others take from it now and then
+    /// before they fetch one, so that what a lane leaves lying is used up. Without this all threads take
+    /// from the same page, as is best for one. Takers through [handles](crate::Local) need no lanes.
+    ///
+    /// # Panics
+    /// When the number is none of these, or the mm has pages, slots or other handles already.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn lanes(self, count: usize) -> Self {
+        Lanes::<FRAGS, E::Source>::check(count);
+        self.head_before_use();
+        if count == 1 {
+            return self;
+        }
+        let (lanes, free) = boxed::lanes(count);
+        // SAFETY: the box is ours, and stays allocated until it is freed.
+        unsafe { self.lanes_at(lanes, free) }
+    }
+
+    /// The same with lanes of the caller's. When the head is dropped, `free` is called with them, once: on any
+    /// thread, possibly inside an RCU callback, so it does not wait.
+    ///
+    /// # Panics
+    /// As [`lanes`](Self::lanes), and when it was called before; `free` is not called then.
+    ///
+    /// # Safety
+    /// They are empty, and nobody else's until `free` is called.
+    #[must_use]
+    pub unsafe fn lanes_at(
+        self,
+        lanes: NonNull<[Lane<FRAGS, E::Source>]>,
+        free: unsafe fn(NonNull<[Lane<FRAGS, E::Source>]>),
+    ) -> Self {
+        Lanes::<FRAGS, E::Source>::check(lanes.len());
+        // SAFETY: so many are possible, and the rest is passed on to the caller.
+        unsafe { self.head_before_use().lanes.give(lanes, free) };
+        self
+    }
+
+    /// The head of an mm that nobody else has used.
+    fn head_before_use(&self) -> &MmHead<FRAGS, SIZE, E> {
+        // SAFETY: the callers have the handle by value.
+        let alone = unsafe { MmHead::is_alone(self.head) };
+        assert!(
+            alone,
+            "ptfrag: what an mm keeps, and how many lanes it has, is set before it is used"
+        );
+        self.head()
     }
 
     /// Sends the empty pages home that the mm [keeps](Self::keeping), and says how many there were.

@@ -25,7 +25,7 @@ const LOOKS: usize = bound(64, 2) as usize;
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Sends the pages home that are all free, and says how many there were.
     pub(crate) fn shrink(&self) -> usize {
-        self.lists().into_iter().map(|list| self.shrink_list(list)).sum()
+        self.lists().map(|list| self.shrink_list(list)).sum()
     }
 
     fn shrink_list(&self, list: &PartialList<FRAGS, E::Source>) -> usize {
@@ -79,22 +79,38 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             let behind = unsafe { list.after(&self.source, page, listed) };
             if listed.is_all_free() {
                 let Some(place) = room.next() else { return Ok(false) };
-                // Who takes a fragment at this moment keeps the page; a weak exchange that fails for
-                // nothing is made again.
-                while word.load(Ordering::Relaxed) == now {
-                    let step = listed.close();
-                    if install(word, now, step).is_ok() {
-                        // SAFETY: checked above, and nobody takes from a page that goes home.
-                        unsafe { self.unlink(page, listed) };
-                        self.unreserve_empty();
-                        *place = Some((page, step));
-                        break;
-                    }
-                }
+                // SAFETY: under the lock, and checked.
+                *place = unsafe { self.close_empty(page) }.map(|step| (page, step));
             }
             // SAFETY: under the lock, and the page behind a listed one is listed.
             unsafe { list.walk_to(behind) };
         }
         Ok(false)
+    }
+
+    /// Takes a listed page off if it is empty. Who takes a fragment at this moment keeps it.
+    ///
+    /// # Safety
+    /// The caller holds the lock, has checked the page, and sends it home when it has released the lock.
+    unsafe fn close_empty(&self, page: NonNull<PageDesc>) -> Option<Step<FRAGS>> {
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let listed = Word::<FRAGS>::from_bits(now);
+            if !listed.is_all_free() {
+                return None;
+            }
+            let step = listed.close();
+            match install(word, now, step) {
+                Ok(()) => {
+                    // SAFETY: passed on to the caller, and nobody takes from a page that goes home.
+                    unsafe { self.unlink(page, listed) };
+                    self.unreserve_empty();
+                    return Some(step);
+                }
+                Err(seen) => now = seen,
+            }
+        }
     }
 }

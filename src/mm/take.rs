@@ -47,9 +47,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         // SAFETY: the caller's pin keeps the head.
         let this = unsafe { head.as_ref() };
         match this.take_first() {
-            Some(taken) => Ok(taken),
+            Ok(taken) => Ok(taken),
             // SAFETY: passed on to the caller.
-            None => unsafe { Self::take_one_slowly(head) },
+            Err(lane) => unsafe { Self::take_one_slowly(head, lane) },
         }
     }
 
@@ -59,15 +59,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// # Safety
     /// As for [`take`](Self::take).
     #[cold]
-    unsafe fn take_one_slowly(head: NonNull<Self>) -> Result<Taken, AllocError> {
+    unsafe fn take_one_slowly(head: NonNull<Self>, lane: usize) -> Result<Taken, AllocError> {
         let one = |listed: Word<FRAGS>| match listed.take() {
             Some((taken, index)) => Some((taken, Mask::single(index))),
             None => listed.take_all(),
         };
         // SAFETY: passed on to the caller.
-        let fresh = |head| unsafe { Self::take_fresh(head) };
+        let fresh = |head| unsafe { Self::take_fresh(head, lane) };
         // SAFETY: as above.
-        let (page, mask) = unsafe { Self::take_slowly(head, one, fresh) }?;
+        let (page, mask) = unsafe { Self::take_slowly(head, lane, one, fresh) }?;
         Ok((page, mask.lowest().unwrap_or(0)))
     }
 
@@ -83,10 +83,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
         let whole = |head| {
             // SAFETY: passed on to the caller.
-            unsafe { Self::fetch(head) }.map(|(page, _)| (page, Word::<FRAGS>::ALL))
+            unsafe { Self::fetch(head, 0) }.map(|(page, _)| (page, Word::<FRAGS>::ALL))
         };
         // SAFETY: as above.
-        unsafe { Self::take_slowly(head, Word::take_all, whole) }
+        unsafe { Self::take_slowly(head, 0, Word::take_all, whole) }
     }
 
     /// Under the lock, or else from a fresh page.
@@ -95,6 +95,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// As for [`take`](Self::take).
     unsafe fn take_slowly(
         head: NonNull<Self>,
+        lane: usize,
         take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
         fresh: impl FnOnce(NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError>,
     ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
@@ -102,7 +103,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let this = unsafe { head.as_ref() };
         let mut patience = Patience::new();
         let fetching = loop {
-            match this.take_locked(take) {
+            match this.take_locked(lane, true, take) {
                 Locked::Taken(page, mask) => {
                     this.hurry_if_scarce();
                     return Ok((page, mask));
@@ -117,10 +118,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 () if !patience.is_over(LONG) => (1, LONG),
                 () => (u32::MAX - 1, LONG),
             };
-            if let Some(fetching) = Fetching::begin(this, most) {
+            if let Some(fetching) = Fetching::begin(this, lane, most) {
                 break fetching;
             }
-            this.wait_for_fetchers(&mut patience, until);
+            this.wait_for_fetchers(lane, &mut patience, until);
         };
         let fetched = fresh(head);
         drop(fetching);
@@ -136,11 +137,11 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         loop {
             // Before the look at the list: what was fetched until then is found there.
             let fetching = this.is_fetching();
-            match this.take_locked(take) {
+            match this.take_locked(lane, false, take) {
                 // Something has come back, or was fetched by others, while the source was asked.
                 Locked::Taken(page, mask) => return Ok((page, mask)),
                 Locked::Empty if fetching && !patience.is_over(LONG) => {
-                    this.wait_for_fetchers(&mut patience, LONG);
+                    this.wait_for_fetchers(lane, &mut patience, LONG);
                 }
                 Locked::Empty | Locked::Closed => return Err(error),
             }
@@ -149,32 +150,33 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 
     /// Has what waits for its grace period collected, if the next take may find nothing.
     pub(crate) fn hurry_if_scarce(&self) {
-        if self.first().is_none() && self.source.is_scarce() {
+        if self.source.is_scarce() && self.first().is_none() {
             self.rcu.hurry();
         }
     }
 
-    /// The lock-free way: one compare-and-swap on the first page's word.
+    /// The lock-free way: one compare-and-swap on the word of the first page in the taker's lane.
     ///
-    /// `None` when there is no first page, or nothing but its host, or it has just left the list.
+    /// The lane when there is no first page, or nothing but its host, or it has just left the list.
     /// The page may have left the list since, and even be another mm's; but within the section no other
     /// mm shows it, and nothing is taken here from a page that is not shown.
     #[inline]
-    fn take_first(&self) -> Option<Taken> {
-        let _section = self.rcu.read();
-        let page = self.shown().first()?;
+    fn take_first(&self) -> Result<Taken, usize> {
+        let section = self.rcu.read();
+        let (list, lane) = self.shown_to(&section);
+        let page = list.first().ok_or(lane)?;
         // SAFETY: descriptors are type-stable.
         let word = unsafe { &page.as_ref().word };
         let mut now = word.load(Ordering::Relaxed);
         loop {
             let listed = Word::<FRAGS>::from_bits(now);
-            let (taken, index) = listed.take_shown()?;
+            let (taken, index) = listed.take_shown().ok_or(lane)?;
             match claim(word, now, taken) {
                 Ok(()) => {
                     if listed.is_all_free() {
                         self.unreserve_empty();
                     }
-                    return Some((page, index));
+                    return Ok((page, index));
                 }
                 Err(seen) => now = seen,
             }
@@ -184,26 +186,43 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The way under the lock, from the first page of the list anew: the page that was looked at
     /// without it may be another mm's by now. `take` answers with a listed word's successor and what
     /// is taken by it.
-    fn take_locked(&self, take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>) -> Locked {
+    fn take_locked(
+        &self,
+        lane: usize,
+        choosy: bool,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+    ) -> Locked {
         self.lock();
         // SAFETY: under the lock.
         let open = unsafe { self.is_open() };
-        let found = match self.first() {
-            _ if !open => Locked::Closed,
-            None => Locked::Empty,
-            // SAFETY: under the lock, the list's first page.
-            Some(page) => match unsafe { self.take_listed(page, take) } {
-                Ok(mask) => Locked::Taken(page, mask),
-                Err(BadLink) => {
-                    // SAFETY: ours; the caller's handle is the pin.
-                    unsafe { Self::unlock(self.into()) };
-                    bad_link::<FRAGS, E::Source>(&self.source, page);
-                }
-            },
+        let found = if open {
+            // SAFETY: as above.
+            unsafe { self.find(lane, choosy, take) }
+        } else {
+            Ok(Locked::Closed)
         };
-        // SAFETY: as above.
+        // SAFETY: ours; the caller's handle is the pin.
         unsafe { Self::unlock(self.into()) };
-        found
+        found.unwrap_or_else(|(page, BadLink)| bad_link::<FRAGS, E::Source>(&self.source, page))
+    }
+
+    /// Takes under the lock from an open mm.
+    ///
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn find(
+        &self,
+        lane: usize,
+        choosy: bool,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+    ) -> Result<Locked, (NonNull<PageDesc>, BadLink)> {
+        // SAFETY: passed on to the caller, here and below.
+        let Some(page) = unsafe { self.page_for(lane, choosy) }? else {
+            return Ok(Locked::Empty);
+        };
+        // SAFETY: under the lock, and the page is listed.
+        let mask = unsafe { self.take_listed(page, take) }.map_err(|broken| (page, broken))?;
+        Ok(Locked::Taken(page, mask))
     }
 
     /// Takes from a page that is listed.

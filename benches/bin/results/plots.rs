@@ -30,6 +30,7 @@ fn colour(row: Row) -> RGBAColor {
         Who::PtfragLocal => RGBColor(200, 0, 0),
         Who::PtfragLocalSection => RGBColor(240, 120, 130),
         Who::PtfragBare => RGBColor(0, 0, 0),
+        Who::PtfragLanes => RGBColor(90, 90, 90),
         Who::Sdd => RGBColor(0, 114, 178),
         Who::CrossbeamEpoch => RGBColor(213, 94, 0),
         Who::Seize => RGBColor(0, 150, 110),

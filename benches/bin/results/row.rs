@@ -29,7 +29,10 @@ impl Row {
     /// Ours without handles.
     pub(crate) const BARE: Self = Self { who: Who::PtfragBare, malloc: Malloc::Glibc };
 
-    const ALL: [Self; 17] = {
+    /// The same with four lanes.
+    pub(crate) const LANES: Self = Self { who: Who::PtfragLanes, malloc: Malloc::Glibc };
+
+    const ALL: [Self; 18] = {
         const fn row(who: Who) -> Row {
             Row { who, malloc: Malloc::Glibc }
         }
@@ -40,6 +43,7 @@ impl Row {
             Self::OURS,
             Self::SECTION,
             Self::BARE,
+            Self::LANES,
             mimalloc(Who::Sdd),
             row(Who::Sdd),
             mimalloc(Who::CrossbeamEpoch),

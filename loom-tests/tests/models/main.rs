@@ -12,6 +12,7 @@ mod exit;
 mod home;
 mod joining;
 mod keeping;
+mod lanes;
 mod local;
 mod lock;
 mod neighbours;

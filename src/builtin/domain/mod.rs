@@ -326,6 +326,11 @@ unsafe impl<'d> Rcu for &'d Domain {
     }
 
     #[inline]
+    fn lane(self, guard: &Section<'d>) -> usize {
+        guard.number()
+    }
+
+    #[inline]
     fn covers(self, guard: &Section<'d>) -> bool {
         guard.is_of(&self.shared)
     }

@@ -42,6 +42,12 @@ impl<'d> Section<'d> {
         Self { domain: shared, record, thread: PhantomData }
     }
 
+    /// A number of this thread's, as far as there are so many records.
+    #[inline]
+    pub(super) fn number(&self) -> usize {
+        self.record.number()
+    }
+
     pub(super) fn is_of(&self, domain: &Shared) -> bool {
         core::ptr::eq(self.domain, domain)
     }

@@ -30,6 +30,9 @@ impl<const N: usize> fmt::Display for Word<N> {
             let list = if self.is_shown() { "listed" } else { "quiet" };
             write!(f, " {list} host={host}")?;
         }
+        if self.lane() != 0 {
+            write!(f, " lane={}", self.lane())?;
+        }
         if self.is_hooked() {
             f.write_str(" hooked")?;
         }

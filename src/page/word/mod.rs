@@ -22,6 +22,8 @@ const LISTED: u64 = 1 << 52;
 const SHOWN: u64 = 1 << 53;
 const LIVE: u64 = 1 << 54;
 const HOOKED: u64 = 1 << 55;
+const UNUSED: u64 = 1 << 56;
+const LANE: u32 = 57;
 
 /// The whole state of a page of `N` fragments.
 ///
@@ -35,7 +37,8 @@ const HOOKED: u64 = 1 << 55;
 /// | 53 | SHOWN | while it is listed, takers may find the page without the lock; else it is *quiet* |
 /// | 54 | LIVE | an mm owns the page |
 /// | 55 | HOOKED | the grace period of P is over and the hook has run: only the list work is left to do |
-/// | 56..64 | | zero |
+/// | 56 | | zero |
+/// | 57..64 | LANE | the number of the lane on whose list it is when it is listed and shown |
 ///
 /// Fragments in none of F, P and X are *used* (U).
 ///
@@ -114,6 +117,13 @@ impl<const N: usize> Word<N> {
         if self.is_listed() { Some((self.0 >> HOST) as usize & 0xf) } else { None }
     }
 
+    /// The number of the page's lane.
+    #[must_use]
+    #[inline]
+    pub const fn lane(self) -> usize {
+        (self.0 >> LANE) as usize
+    }
+
     /// Whether every fragment is free.
     #[must_use]
     #[inline]
@@ -160,7 +170,7 @@ impl<const N: usize> Word<N> {
         };
         self.0 == 0
             || self.is_live()
-                && self.0 >> 56 == 0
+                && self.0 & UNUSED == 0
                 && Self::ALL.contains(f | p | x)
                 && (f & p).is_empty()
                 && (f & x).is_empty()
@@ -198,6 +208,12 @@ impl<const N: usize> Word<N> {
     #[must_use]
     pub const fn show(self) -> Self {
         Self(self.0 | SHOWN)
+    }
+
+    /// The page in another lane, of which there are at most 128.
+    #[must_use]
+    pub const fn in_lane(self, number: usize) -> Self {
+        Self(self.0 & !(0x7f << LANE) | (number as u64 & 0x7f) << LANE)
     }
 
     /// P or X <- U: fragments that readers may still see. Says whether a call is to be queued.

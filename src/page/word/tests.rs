@@ -294,6 +294,8 @@ fn words_read_like_pages() {
     assert_eq!(format!("{}", one.word), "UF quiet host=1");
     let (joined, _) = one.word.retire(Mask::single(0), || true).unwrap();
     assert_eq!(format!("{}", joined.hooked()), "PF quiet host=1 hooked");
+    assert_eq!(format!("{}", one.word.in_lane(127)), "UF quiet host=1 lane=127");
+    assert_eq!(one.word.in_lane(127).in_lane(0), one.word);
     let broken = Word::<2>::from_bits(one.word.bits() | 2 << 16);
     assert_eq!(format!("{broken}"), "U? quiet host=1 illegal 0x0051000000020002");
 }

@@ -66,6 +66,10 @@ unsafe impl Rcu for Telling {
         ModelRcu.covers(section)
     }
 
+    fn lane(self, section: &Section) -> usize {
+        section.slot
+    }
+
     unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
         // SAFETY: passed on to the caller.
         unsafe { ModelRcu.call(head, func) };

@@ -15,8 +15,8 @@
 //! - **partial list**: the mm's doubly linked list of pages that have something free. There are two: takers
 //!   find the pages on one without the lock (those are *shown*), and those on the other, the *quiet* ones,
 //!   under the lock only.
-//! - **lane**: one of an mm's lists of shown pages, if it has [several](crate::Mm::lanes); takers without the lock are
-//!   spread over them.
+//! - **lane**: a pair of such lists, with a lock. An mm has one, or [several](crate::Mm::lanes) over which takers are
+//!   spread; a page's word says in which it is. *The lock*, of a page, is its lane's.
 //! - **host**: the free fragment of a listed page in which the list node lies.
 //! - **token** ([`Frag`](crate::Frag)): the right to one used fragment.
 //! - **handle** ([`Local`]): a thread's stock of fragments of an mm. It *claims* all that is free on a page
@@ -39,13 +39,13 @@
 //! | callback | P -> F, X -> P | link or release; call RCU again if P is not empty |
 //! | release | all free, and the mm does not [keep](crate::Mm::keeping) it: zero | unlink; note who has shown the page; put it back |
 //! | show | SHOWN set on a quiet page, under the lock | from one list to the other |
-//! | fetch over | LANE of a listed page changes, under the lock | from one lane's list to another's |
+//! | fetch over | LANE of a listed page changes, under both lanes' locks | from one lane's list to another's |
 //! | shrink | all free and listed: release | |
 //! | close | LISTED cleared on every page | unlink; release what is all free |
 //!
 //! # The rules
 //! Each is there because somebody got it wrong before, or because a model fails without it.
-//! 1. *A transition that changes LISTED is made under the mm's lock, its link or unlink in the same
+//! 1. *A transition that changes LISTED is made under the lock of the page's lane, its link or unlink in the same
 //!    hold; every other needs no lock.* So "put on the list" and "take off" cannot be carried out
 //!    in the wrong order. Who needs the lock starts over from the head of the list: the page seen
 //!    before it may be another mm's by now.
@@ -98,7 +98,8 @@
 //!     fragment, another mm's fragment, an overwritten list node. [What is found](#what-is-found)
 //!     has the limits.
 //! 14. *Listed means usable*: no page stands on the list from which nothing can be taken.
-//! 15. *A callback never waits.* It tries the lock. If somebody holds it, the page is marked (HOOKED: the
+//! 15. *A callback never waits.* It tries the lock, a few times within about a microsecond unless pages wait for it
+//!     already. If somebody holds it, the page is marked (HOOKED: the
 //!     hook has run for all of P, and nothing joins any more; who read the word before finds it changed) and
 //!     put on a stack of its mm, and one RCU head of the mm comes again for all that are there. So a holder
 //!     that has stopped costs a callback in each grace period, however many pages wait for it; and `reclaim`
@@ -118,7 +119,7 @@
 //!     while something still pins the head: before the change, or under the lock. Who takes from an
 //!     empty page, or takes it off the list, gives its place up afterwards. So there are never more empty
 //!     pages than places, and at times a place too many.
-//! 20. *One thread at a time fetches a page for an mm*, from before the source is asked until the page is
+//! 20. *One thread at a time fetches a page for a lane*, from before the source is asked until the page is
 //!     listed, and others that find nothing listed wait for it, but not for ever, since it may have been
 //!     stopped: after a little a second one fetches as well, and after long everybody does. Who claims a
 //!     fresh page for a handle lists nothing, so others may have waited in vain.
@@ -128,10 +129,12 @@
 //!     its links are believed only if the second word of each fragment, where the link is mixed with the
 //!     page, confirms them. Each handle takes what is there when it lets go of what it holds, and passes nothing
 //!     on before its next use, so the last to go leaves nothing. Nor does an allocation fail while it is there.
-//! 23. *A page that is shown is on the list of the lane that its word names.* The lane changes under the lock, when a
-//!     taker finds nothing in its own lane nor on a quiet page, and fetches a page of another lane over. Takers
-//!     who found the page before still take from it, since it is the same mm's. The only page of a lane stays there: who has none takes from
-//!     it under the lock, four times at most before it gets a page of its own, if there is one.
+//! 23. *A listed page is on a list of the lane that its word names, and that changes under the locks of both lanes*, when a
+//!     taker finds nothing in its own and fetches a page over. Only one of the two locks is waited for, so nobody
+//!     waits in a circle. Takers who found the page before still take from it, since it is the same mm's. Whoever
+//!     gets a lane's lock looks at the word again: the page may be in another lane by now. An allocation fails only when all lanes
+//!     were looked at after the source had refused, and after those who were fetching for any of them have listed
+//!     their pages. An mm is closed lane by lane.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -144,6 +147,8 @@
 //! | the change of the word that makes a call necessary, before any other's joining under its ticket | Release of the ticket's store; Acquire of its load |
 //! | unpublishing before the comparison of tickets, unlinking before the page's ticket | the RCU's [`ticket`](crate::Rcu::ticket) |
 //! | a page's callback before its mm comes again for it, and one such round before the next | Release and Acquire of the stack's top |
+//! | that a page is being fetched before another allocation fails for want of it | Release fence before the source is asked, Acquire fence after it has refused; the source's own state between them |
+//! | that a page is listed before the end of its fetch | Release of the fetchers' count going down; Acquire of its load |
 //! | descriptor and first word before a page is found | Release and Acquire of the list's first-page pointer |
 //! | what is written before publishing | Release of the slot's swap; Acquire of its load |
 //! | retire before the callback, sections before the callback | the RCU implementation ([`Rcu`]) |
@@ -157,7 +162,7 @@
 //!
 //! # When the lock is taken
 //! - *take*: for the last free fragment of a page, when the first page has just left the list, for every
-//!   fragment while only quiet pages are listed or other lanes have any, and
+//!   fragment while only quiet pages are listed in its lane, and
 //!   when nothing is listed: to make sure of it, to list a fresh page, and to look again if there is
 //!   none.
 //! - *give back, end of a grace period*: when a page goes on the list because something on it is
@@ -217,7 +222,8 @@
 //! - A handle ([`Local`]) for each processor: nothing in it asks which thread it is, so it is enough
 //!   that nobody else comes to that processor's handle while it is used: preemption is off, and
 //!   interrupts do not use it (or they are off, too). Its `retire` is then as fit for that as the
-//!   RCU's call; its `alloc` fetches a page when the mm has none, so where the source may sleep,
+//!   RCU's call; its `alloc` fetches a page when the mm has none (and without the handle, where the mm has several lanes, also when the lane
+//!   has none), so where the source may sleep,
 //!   make sure of a page before, or take one without the handle. Of a processor that goes offline
 //!   any other can flush the handle. Handles that lie side by side are for the embedder to pad.
 //!

@@ -60,23 +60,24 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
             }
             continue;
         }
+        let lane = Word::<FRAGS>::from_bits(now).lane();
         match wait {
-            Wait::ForLock => head.lock(),
-            Wait::Never if head.try_lock() => {}
+            Wait::ForLock => head.lock(lane),
+            Wait::Never if head.try_lock(lane) => {}
             Wait::Never | Wait::NotAtAll => {
                 head.give_up(reserved);
                 return Ok(None);
             }
         }
         // SAFETY: under the lock.
-        if unsafe { !head.is_open() } {
+        if unsafe { !head.is_open(lane) } {
             lists = Lists::Nothing;
         }
         // SAFETY: under the lock.
-        let done = unsafe { head.apply_locked(page, lists, reserved, &transition) };
+        let done = unsafe { head.apply_locked(page, lane, lists, reserved, &transition) };
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or
         // nothing was changed, or the page goes home by us: then the page is the pin.
-        unsafe { MmHead::unlock(pinned) };
+        unsafe { MmHead::unlock(pinned, lane) };
         match done {
             Ok(Some(step)) => return Ok(Some(step)),
             Ok(None) => now = word.load(Ordering::Relaxed),
@@ -100,15 +101,16 @@ pub(crate) fn install<const FRAGS: usize>(
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The part of [`apply`] under the lock: the word and the list. `None`, and nothing is changed,
-    /// when the list is not concerned any more. `lists` tells an open mm from a closed one, and `reserved`
+    /// when the list is not concerned any more, or it is another lane's by now. `lists` tells an open mm from a closed one, and `reserved`
     /// whether a place for an empty page is the caller's; it is the page's, or is given up.
     ///
     /// # Safety
-    /// The caller holds the lock, and the page is this mm's until the transition is made.
+    /// The caller holds the lane's lock, and the page is this mm's until the transition is made.
     #[inline]
     pub(crate) unsafe fn apply_locked<M>(
         &self,
         page: NonNull<PageDesc>,
+        lane: usize,
         lists: Lists,
         reserved: &mut bool,
         transition: &impl Fn(Word<FRAGS>, Lists) -> Result<Step<FRAGS>, M>,
@@ -123,6 +125,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         while let Ok(step) = step(Word::from_bits(now)) {
             match step.list {
                 ListOp::Keep => break,
+                _ if Word::<FRAGS>::from_bits(now).lane() != lane => break,
                 ListOp::Link => {}
                 // SAFETY: under the lock a listed page is on the list.
                 ListOp::Unlink => unsafe {
@@ -132,7 +135,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             let Err(seen) = install(word, now, step) else {
                 if step.list == ListOp::Link {
                     // SAFETY: the word was installed in this lock hold.
-                    unsafe { self.list_of(step.word).push(&self.source, page, step.word) };
+                    unsafe { self.link(page, step.word) };
                 } else {
                     // The word goes first, as in a take of the last fragment; the page is ours until it is
                     // put back.

@@ -121,8 +121,11 @@ unsafe fn give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(gathered: &
         let Some(&Pieces { page, .. }) = gathered.iter().flatten().next() else { return };
         // SAFETY: the page is out, since its fragments are still used.
         let head = unsafe { MmHead::<FRAGS, SIZE, E>::of_page(page) };
+        // SAFETY: descriptors are type-stable.
+        let word = unsafe { &page.as_ref().word };
+        let lane = Word::<FRAGS>::from_bits(word.load(Ordering::Relaxed)).lane();
         // SAFETY: the page pins its mm's head.
-        if !unsafe { MmHead::give_back_locked(head, gathered) } {
+        if !unsafe { MmHead::give_back_locked(head, lane, gathered) } {
             // A closed mm lists nothing, and its words are changed without the lock.
             for pieces in gathered.iter_mut().filter_map(Option::take) {
                 // SAFETY: passed on to the caller.
@@ -133,19 +136,19 @@ unsafe fn give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(gathered: &
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
-    /// Gives back those fragments of this mm with which a page goes on the list or leaves it, all in
+    /// Gives back those fragments of this mm with which a page goes on a list of the lane or leaves it, all in
     /// one hold of the lock. Says whether the mm is open; if not, nothing has changed.
     ///
     /// # Safety
     /// As for [`retire`], and one of the pages is this mm's.
-    unsafe fn give_back_locked(head: NonNull<Self>, gathered: &mut Gathered) -> bool {
+    unsafe fn give_back_locked(head: NonNull<Self>, lane: usize, gathered: &mut Gathered) -> bool {
         let mut changed = [None; PAGES];
         let mut broken = None;
         // SAFETY: one of the pages pins the head.
         let this = unsafe { head.as_ref() };
-        this.lock();
+        this.lock(lane);
         // SAFETY: under the lock.
-        let open = unsafe { this.is_open() };
+        let open = unsafe { this.is_open(lane) };
         for (place, goes) in gathered.iter_mut().zip(&mut changed) {
             let Some(Pieces { page, mask, .. }) = *place else { continue };
             // SAFETY: the page is out, since its fragments are still used.
@@ -154,7 +157,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             }
             let freed = |word: Word<FRAGS>, lists| word.give_back(mask, lists);
             // SAFETY: under the lock, and the fragments are used.
-            match unsafe { this.apply_locked(page, Lists::Partial, &mut false, &freed) } {
+            match unsafe { this.apply_locked(page, lane, Lists::Partial, &mut false, &freed) } {
                 Ok(None) => continue,
                 Ok(Some(step)) => *goes = Some((page, step)),
                 Err(BadLink) => broken = Some(page),
@@ -163,7 +166,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or nothing
         // was changed, and the page is still the pin.
-        unsafe { Self::unlock(head) };
+        unsafe { Self::unlock(head, lane) };
         // SAFETY: the steps were made above.
         unsafe { go_home_all::<FRAGS, SIZE, E>(&changed) };
         if let Some(page) = broken {

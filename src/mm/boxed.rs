@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::{mem::MaybeUninit, ptr::NonNull};
 
 use super::lanes::{FreeLanes, Lane};
-use crate::embed::PageSource;
+use crate::embed::Embed;
 
 /// Frees a place whose content was dropped.
 type Free<T> = unsafe fn(NonNull<T>);
@@ -21,14 +21,14 @@ pub(crate) fn place<T>() -> (NonNull<MaybeUninit<T>>, Free<T>) {
 }
 
 /// Lanes that a `Box` has let go, and what frees them again.
-pub(super) fn lanes<const FRAGS: usize, S: PageSource>(
+pub(super) fn lanes<const FRAGS: usize, E: Embed>(
     count: usize,
-) -> (NonNull<[Lane<FRAGS, S>]>, FreeLanes<FRAGS, S>) {
-    let free = |lanes: NonNull<[Lane<FRAGS, S>]>| {
+) -> (NonNull<[Lane<FRAGS, E>]>, FreeLanes<FRAGS, E>) {
+    let free = |lanes: NonNull<[Lane<FRAGS, E>]>| {
         // SAFETY: the box that was let go below.
         drop(unsafe { Box::from_raw(lanes.as_ptr()) });
     };
-    let lanes: Box<[Lane<FRAGS, S>]> = (0..count).map(|_| Lane::new()).collect();
+    let lanes: Box<[Lane<FRAGS, E>]> = (0..count).map(|_| Lane::new()).collect();
     // SAFETY: a box is not null.
     (unsafe { NonNull::new_unchecked(Box::into_raw(lanes)) }, free)
 }

@@ -16,15 +16,19 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Closes the mm: takes every page off the list, and lists none again. Never waits for a grace
     /// period.
     pub(crate) fn close(&self) {
+        self.all_lanes().for_each(|lane| self.close_lane(lane));
+    }
+
+    fn close_lane(&self, lane: usize) {
         loop {
-            self.lock();
+            self.lock(lane);
             // SAFETY: under the lock.
-            unsafe { self.set_closed() };
-            let Some(page) = self.first() else { break };
-            // SAFETY: under the lock, the list's first page.
+            unsafe { self.set_closed(lane) };
+            let Some(page) = self.first_in(lane) else { break };
+            // SAFETY: under the lock, a list's first page.
             let step = unsafe { self.unlist(page) };
             // SAFETY: ours; the caller's handle is the pin.
-            unsafe { Self::unlock(self.into()) };
+            unsafe { Self::unlock(self.into(), lane) };
             match step {
                 None => bad_link::<FRAGS, E::Source>(&self.source, page),
                 Some(step) => {
@@ -36,7 +40,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             }
         }
         // SAFETY: as above.
-        unsafe { Self::unlock(self.into()) };
+        unsafe { Self::unlock(self.into(), lane) };
     }
 
     /// Takes a page off the list of an mm that closes; `None` when the list is broken.

@@ -1,7 +1,8 @@
-//! Fetching a page from the source, one thread at a time.
+//! Fetching a page from the source, one thread of a lane at a time.
 
 use core::{
     mem,
+    ops::RangeInclusive,
     ptr::{self, NonNull},
 };
 
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     embed::{AllocError, Embed, Hooks, PageSource},
     page::{PageDesc, Pieces, mask::Mask, word::Word},
-    sync::{Backoff, Ordering, YIELDS, bound},
+    sync::{AtomicU32, Backoff, Ordering, YIELDS, bound, fence},
 };
 
 /// So many pauses a taker waits for another that fetches a page, before it fetches one of its own: about
@@ -45,49 +46,57 @@ impl Patience {
     }
 }
 
-/// A thread that fetches a page; dropped, also by a panic, it does not any more.
-pub(super) struct Fetching<'m, const FRAGS: usize, const SIZE: usize, E: Embed>(
-    &'m MmHead<FRAGS, SIZE, E>,
-);
+/// A thread that fetches a page for a lane; dropped, also by a panic, it does not any more.
+pub(super) struct Fetching<'m>(&'m AtomicU32);
 
-impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetching<'m, FRAGS, SIZE, E> {
-    /// `None` if more than `most` others fetch a page, or one was listed meanwhile.
-    pub(super) fn begin(head: &'m MmHead<FRAGS, SIZE, E>, lane: usize, most: u32) -> Option<Self> {
-        let begun = head.begin_fetch(most).then(|| Self(head))?;
+impl<'m> Fetching<'m> {
+    /// `None` if more than `most` others fetch a page for the lane, or one was listed meanwhile.
+    pub(super) fn begin<const FRAGS: usize, const SIZE: usize, E: Embed>(
+        head: &'m MmHead<FRAGS, SIZE, E>,
+        lane: usize,
+        most: u32,
+    ) -> Option<Self> {
+        let fetching = head.fetching(lane);
+        let more = |fetching: u32| (fetching <= most).then(|| fetching + 1);
+        let begun = fetching.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        let begun = begun.is_ok().then(|| Self(fetching))?;
+        // Who asks the source in vain, because of the page that this thread gets, sees that it is fetching: by the
+        // fence in `are_fetching`.
+        fence(Ordering::Release);
         head.first_in(lane).is_none().then_some(begun)
     }
 }
 
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetching<'_, FRAGS, SIZE, E> {
+impl Drop for Fetching<'_> {
     fn drop(&mut self) {
-        self.0.end_fetch();
+        // Release: the page is listed before.
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
-    /// Says that the caller fetches a page, until [`end_fetch`](Self::end_fetch), unless more than `most`
-    /// others do; says whether it did.
-    fn begin_fetch(&self, most: u32) -> bool {
-        let more = |fetching: u32| (fetching <= most).then(|| fetching + 1);
-        let fetching = &self.guarded.fetching;
-        // Relaxed, here and below: whoever sees the end of a fetch and then gets the lock gets it after the
-        // fetcher, who had it to list the page. Who asks the source in vain sees the fetch of who got
-        // the page, through the source.
-        fetching.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    /// Whether somebody fetches a page for one of these lanes and has not listed it.
+    fn is_fetching(&self, mut lanes: RangeInclusive<usize>) -> bool {
+        // Acquire pairs with the Release above.
+        lanes.any(|lane| self.fetching(lane).load(Ordering::Acquire) != 0)
     }
 
-    fn end_fetch(&self) {
-        self.guarded.fetching.fetch_sub(1, Ordering::Relaxed);
+    /// Whether somebody fetches a page for any lane, who may have got the page that the caller has asked for in vain.
+    pub(super) fn are_fetching(&self) -> bool {
+        fence(Ordering::Acquire);
+        self.is_fetching(self.all_lanes())
     }
 
-    /// Whether somebody fetches a page and has not listed it.
-    pub(super) fn is_fetching(&self) -> bool {
-        self.guarded.fetching.load(Ordering::Relaxed) != 0
-    }
-
-    /// Waits until nobody fetches a page any more, or one is listed, or there were so many pauses.
-    pub(super) fn wait_for_fetchers(&self, lane: usize, patience: &mut Patience, most: u32) {
-        while self.is_fetching() && self.first_in(lane).is_none() && !patience.is_over(most) {
+    /// Waits until nobody fetches a page for one of these lanes any more, or one is listed there, or there were so many
+    /// pauses.
+    pub(super) fn wait_for_fetchers(
+        &self,
+        lanes: &RangeInclusive<usize>,
+        patience: &mut Patience,
+        most: u32,
+    ) {
+        let nothing = || lanes.clone().all(|lane| self.first_in(lane).is_none());
+        while self.is_fetching(lanes.clone()) && nothing() && !patience.is_over(most) {
             patience.pause();
         }
     }

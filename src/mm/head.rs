@@ -10,49 +10,32 @@
 //! itself, whose handle is the pin.
 
 use core::{
-    fmt, hint,
+    fmt,
     ptr::{self, NonNull},
 };
 
 use crossbeam_utils::CachePadded;
 
-use super::{
-    lanes::Lanes,
-    list::{BadLink, PartialList},
-    passed::Passed,
-    waiting::Waiting,
-};
+use super::{lanes::Lanes, list::BadLink, passed::Passed, waiting::Waiting};
 use crate::{
-    embed::{AllocError, Embed, Hooks, PageSource, RawLock},
+    embed::{AllocError, Embed, PageSource},
     page::{PageDesc, word::Word},
-    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, bound},
+    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell},
 };
-
-/// Who may not wait for the lock tries so often, with pauses that get longer: about a microsecond.
-const TRIES: u32 = bound(6, 1);
 
 /// What changes page by page, and not with every fragment.
-pub(super) struct Guarded<L> {
-    lock: L,
-    /// Guarded by the lock, as the list is.
-    closed: UnsafeCell<bool>,
+pub(super) struct Counts {
     /// Handles in the lower half, pages in the upper.
     pins: AtomicU64,
     /// Empty pages on the list, and places that were reserved for such: never fewer than there are.
     pub(super) empty: AtomicU32,
-    /// Threads that fetch a page now and have not listed it yet.
-    pub(super) fetching: AtomicU32,
 }
 
 /// The part of an mm that its pages keep alive. Only embedders without an allocator name it, to
 /// give it a place ([`Mm::new_at`](crate::Mm::new_at)).
 pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
-    /// The pages that are shown. On cache lines of its own, for every take looks at it, and lock and pins
-    /// wander.
-    pub(super) lanes: CachePadded<Lanes<FRAGS, E::Source>>,
-    /// The list of quiet pages.
-    pub(super) quiet: PartialList<FRAGS, E::Source>,
-    pub(super) guarded: CachePadded<Guarded<E::Lock>>,
+    pub(super) lanes: Lanes<FRAGS, E>,
+    pub(super) counts: CachePadded<Counts>,
     pub(crate) rcu: E::Rcu,
     pub(crate) source: E::Source,
     pub(crate) hooks: E::Hooks,
@@ -65,7 +48,7 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     dispose: unsafe fn(NonNull<Self>),
 }
 
-// SAFETY: the parts are Send and Sync by their traits; `closed` and the list are guarded by the
+// SAFETY: the parts are Send and Sync by their traits; `closed` and the list are counts by the
 // lock, and `dispose` is a plain function.
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for MmHead<FRAGS, SIZE, E> {}
 // SAFETY: as above.
@@ -123,14 +106,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ) -> Self {
         const { Self::GEOMETRY };
         Self {
-            lanes: CachePadded::new(Lanes::one()),
-            quiet: PartialList::new(),
-            guarded: CachePadded::new(Guarded {
-                lock: E::Lock::new(),
-                closed: UnsafeCell::new(false),
+            lanes: Lanes::one(),
+            counts: CachePadded::new(Counts {
                 pins: AtomicU64::new(Pin::Handle.unit()),
                 empty: AtomicU32::new(0),
-                fetching: AtomicU32::new(0),
             }),
             rcu,
             source,
@@ -158,7 +137,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 
     /// A page from which can be taken, if any is listed.
     pub(crate) fn first(&self) -> Option<NonNull<PageDesc>> {
-        self.lists().find_map(PartialList::first)
+        self.all_lanes().find_map(|lane| self.first_in(lane))
     }
 
     /// Checks a listed page's neighbours before it is unlinked.
@@ -174,16 +153,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { self.list_of(word).check(&self.source, page, word) }
     }
 
-    /// Takes a page off its list.
-    ///
-    /// # Safety
-    /// As for [`PartialList::unlink`].
-    pub(crate) unsafe fn unlink(&self, page: NonNull<PageDesc>, word: Word<FRAGS>) {
-        let list = self.list_of(word);
-        // SAFETY: passed on to the caller.
-        unsafe { list.unlink(&self.source, page, word, E::Hooks::EMPTY_NODE) };
-    }
-
     /// The address of a page's fragment.
     ///
     /// # Safety
@@ -196,56 +165,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         unsafe { addr.add(index * SIZE) }
     }
 
-    /// Takes the lock.
-    pub(crate) fn lock(&self) {
-        self.guarded.lock.lock();
-    }
-
-    /// Takes the lock, unless somebody holds it for longer than a hold takes as a rule.
-    pub(crate) fn try_lock(&self) -> bool {
-        let lock = &self.guarded.lock;
-        lock.try_lock()
-            || (1..TRIES).any(|tries| {
-                (0..1 << tries).for_each(|_| hint::spin_loop());
-                lock.try_lock()
-            })
-    }
-
-    /// Releases the lock. Takes a pointer, because the head may be gone when this returns.
-    ///
-    /// # Safety
-    /// The caller holds the lock, and a pin keeps the head until it is released.
-    pub(crate) unsafe fn unlock(head: NonNull<Self>) {
-        // SAFETY: the head is there until the lock is released.
-        let guarded = unsafe { &head.as_ref().guarded };
-        // A reference to the lock alone: it is all cells and atomics, which may go while referred
-        // to, and the rest of the head is not.
-        let lock = &guarded.lock;
-        // SAFETY: the caller holds the lock.
-        unsafe { lock.unlock() };
-    }
-
-    /// Whether the mm lists pages.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    pub(crate) unsafe fn is_open(&self) -> bool {
-        // SAFETY: written only under the lock.
-        self.guarded.closed.with(|closed| unsafe { !*closed })
-    }
-
-    /// From now on nothing of this mm is listed.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    pub(crate) unsafe fn set_closed(&self) {
-        // SAFETY: read and written only under the lock.
-        self.guarded.closed.with_mut(|closed| unsafe { *closed = true });
-    }
-
     /// Pages that are out of the source for this mm.
     pub(crate) fn pages(&self) -> usize {
-        Pin::Page.count(self.guarded.pins.load(Ordering::Relaxed)) as usize
+        Pin::Page.count(self.counts.pins.load(Ordering::Relaxed)) as usize
     }
 
     /// Whether nothing else than the caller's handle pins the head, nor does until the caller has made use of
@@ -256,7 +178,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     pub(super) unsafe fn is_alone(head: NonNull<Self>) -> bool {
         // SAFETY: the handle keeps the head.
         let this = unsafe { head.as_ref() };
-        let (pins, one) = (&this.guarded.pins, Pin::Handle.unit());
+        let (pins, one) = (&this.counts.pins, Pin::Handle.unit());
         // Acquire pairs with `unpin`: whoever was there before has finished. An exchange, though it
         // changes nothing, because it sees the last of them go.
         pins.compare_exchange(one, one, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -269,7 +191,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     pub(crate) fn pin(&self, pin: Pin) -> Result<(), AllocError> {
         // Relaxed: the caller's own pin keeps the head until this one counts.
         let more = |pins: u64| (pin.count(pins) < 1 << 31).then(|| pins + pin.unit());
-        let pinned = self.guarded.pins.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        let pinned = self.counts.pins.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         pinned.map(drop).map_err(|_| AllocError)
     }
 
@@ -279,7 +201,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The pin was the caller's, who does not touch the head through it again.
     pub(crate) unsafe fn unpin(head: NonNull<Self>, pin: Pin) {
         // SAFETY: the pin keeps the head until the subtraction.
-        let pins = unsafe { &head.as_ref().guarded.pins };
+        let pins = unsafe { &head.as_ref().counts.pins };
         // Release orders this pin's accesses to the head, Acquire the others', before its disposal.
         if pins.fetch_sub(pin.unit(), Ordering::AcqRel) == pin.unit() {
             // SAFETY: no pin is left.
@@ -304,7 +226,7 @@ mod tests {
         let domain = OwnedDomain::new();
         let region = Region::<32>::new(1).unwrap();
         let head = MmHead::<2, 16, Std<'_, 32>>::new(&domain, region, (), |_| ());
-        let pins = &head.guarded.pins;
+        let pins = &head.counts.pins;
         for (pin, full) in [(Pin::Handle, 1 << 31 | 1 << 32), (Pin::Page, 1 << 63 | 1)] {
             pins.store(full, Ordering::Relaxed);
             assert_eq!(head.pin(pin), Err(AllocError));

@@ -1,10 +1,10 @@
-//! Lanes: takers without the lock are spread over several pages.
+//! Lanes: takers are spread over several lists of pages.
 //!
-//! An mm shows its pages on as many lists as it has lanes, and each taker looks at the one of its lane. So who
-//! takes in one lane writes nothing that takers in another read. Each page's word says in which lane it is; it comes
+//! An mm lists its pages in as many lanes as it has, each with a lock of its own, and each taker looks at its lane. So
+//! who takes in one lane writes nothing that takers in another read. Each page's word says in which lane it is; it comes
 //! back there, and stays until a taker in another lane, who finds nothing in its own, fetches it over.
 
-use core::{fmt, ptr::NonNull};
+use core::{fmt, hint, ops::RangeInclusive, ptr::NonNull};
 
 use crossbeam_utils::CachePadded;
 
@@ -13,58 +13,73 @@ use super::{
     list::{BadLink, PartialList},
 };
 use crate::{
-    embed::{Embed, PageSource, Rcu},
+    embed::{Embed, Hooks, RawLock, Rcu},
     page::{PageDesc, word::Word},
-    sync::{AtomicU32, Ordering, UnsafeCell},
+    sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, bound},
 };
 
 /// The most lanes of an mm.
 pub(super) const MOST: usize = 128;
 
-/// After so many takes in a row from the only page of another lane a taker gets a page of its own, though that one
-/// has something left.
-const BORROWS: u32 = 4;
+/// With more pages than these in a lane, takers of others fetch some over though it is in use.
+const RICH: u32 = 8;
 
-/// What a lane consists of: a list of pages from which its takers take without the lock.
-struct Shown<const FRAGS: usize, S> {
-    list: PartialList<FRAGS, S>,
-    /// Takes in a row from other lanes. Guarded by the lock.
-    borrows: AtomicU32,
+/// Who may not wait for the lock tries so often, with pauses that get longer: about a microsecond.
+const TRIES: u32 = bound(6, 1);
+
+/// What changes page by page, and not with every fragment.
+struct Side<const FRAGS: usize, E: Embed> {
+    lock: E::Lock,
+    /// Guarded by the lock, as the lists are.
+    closed: UnsafeCell<bool>,
+    /// The list of quiet pages.
+    quiet: PartialList<FRAGS, E::Source>,
+    /// Threads that fetch a page for this lane and have not listed it yet.
+    fetching: AtomicU32,
+    /// Pages that are listed in this lane. Written under the lock; a hint to others.
+    pages: AtomicU32,
+    /// Takes under the lock by takers of this lane. Likewise.
+    takes: AtomicU32,
+    /// Another lane that a taker of this one has seen, in the upper half, and its `takes` then.
+    watched: AtomicU64,
 }
 
-impl<const FRAGS: usize, S: PageSource> Shown<FRAGS, S> {
+impl<const FRAGS: usize, E: Embed> Side<FRAGS, E> {
     fn new() -> Self {
-        Self { list: PartialList::new(), borrows: AtomicU32::new(0) }
-    }
-
-    /// Whether it is not time yet for a page of its own. Under the lock.
-    fn may_borrow(&self) -> bool {
-        let borrows = &self.borrows;
-        let count = borrows.load(Ordering::Relaxed);
-        borrows.store(if count == BORROWS { 0 } else { count + 1 }, Ordering::Relaxed);
-        count != BORROWS
+        Self {
+            lock: E::Lock::new(),
+            closed: UnsafeCell::new(false),
+            quiet: PartialList::new(),
+            fetching: AtomicU32::new(0),
+            pages: AtomicU32::new(0),
+            takes: AtomicU32::new(0),
+            watched: AtomicU64::new(0),
+        }
     }
 }
 
-/// One of the lanes of an mm, on a cache line of its own. Only embedders without an allocator name it
+/// One of the lanes of an mm, on cache lines of its own. Only embedders without an allocator name it
 /// ([`Mm::lanes_at`](crate::Mm::lanes_at)).
-pub struct Lane<const FRAGS: usize, S>(CachePadded<Shown<FRAGS, S>>);
+pub struct Lane<const FRAGS: usize, E: Embed> {
+    shown: CachePadded<PartialList<FRAGS, E::Source>>,
+    side: CachePadded<Side<FRAGS, E>>,
+}
 
-impl<const FRAGS: usize, S: PageSource> Lane<FRAGS, S> {
+impl<const FRAGS: usize, E: Embed> Lane<FRAGS, E> {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        Self(CachePadded::new(Shown::new()))
+        Self { shown: CachePadded::new(PartialList::new()), side: CachePadded::new(Side::new()) }
     }
 }
 
-impl<const FRAGS: usize, S: PageSource> Default for Lane<FRAGS, S> {
+impl<const FRAGS: usize, E: Embed> Default for Lane<FRAGS, E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const FRAGS: usize, S> fmt::Debug for Lane<FRAGS, S> {
+impl<const FRAGS: usize, E: Embed> fmt::Debug for Lane<FRAGS, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane").finish_non_exhaustive()
     }
@@ -74,24 +89,37 @@ impl<const FRAGS: usize, S> fmt::Debug for Lane<FRAGS, S> {
 ///
 /// # Invariants
 /// There are `mask + 1` at `at`, which is a power of two, and they stay until `free` is called.
-struct Given<const FRAGS: usize, S> {
-    at: NonNull<Lane<FRAGS, S>>,
+struct Given<const FRAGS: usize, E: Embed> {
+    at: NonNull<Lane<FRAGS, E>>,
     mask: usize,
-    free: FreeLanes<FRAGS, S>,
+    free: FreeLanes<FRAGS, E>,
 }
 
-pub(super) type FreeLanes<const FRAGS: usize, S> = unsafe fn(NonNull<[Lane<FRAGS, S>]>);
+pub(super) type FreeLanes<const FRAGS: usize, E> = unsafe fn(NonNull<[Lane<FRAGS, E>]>);
+
+/// The list at which all takers look whose mm was given no lanes. With lanes nobody writes it.
+struct Front<const FRAGS: usize, E: Embed> {
+    shown: PartialList<FRAGS, E::Source>,
+    /// Written before the mm is used.
+    given: UnsafeCell<Option<Given<FRAGS, E>>>,
+}
 
 /// An mm's lanes: one of its own, or as many as it was given.
-pub(super) struct Lanes<const FRAGS: usize, S> {
-    own: Shown<FRAGS, S>,
-    /// Written before the mm is used. With those the line is written no more.
-    given: UnsafeCell<Option<Given<FRAGS, S>>>,
+pub(super) struct Lanes<const FRAGS: usize, E: Embed> {
+    front: CachePadded<Front<FRAGS, E>>,
+    side: CachePadded<Side<FRAGS, E>>,
 }
 
-impl<const FRAGS: usize, S: PageSource> Lanes<FRAGS, S> {
+/// A lane, wherever its parts are.
+struct InLane<'m, const FRAGS: usize, E: Embed> {
+    shown: &'m PartialList<FRAGS, E::Source>,
+    side: &'m Side<FRAGS, E>,
+}
+
+impl<const FRAGS: usize, E: Embed> Lanes<FRAGS, E> {
     pub(super) fn one() -> Self {
-        Self { own: Shown::new(), given: UnsafeCell::new(None) }
+        let front = Front { shown: PartialList::new(), given: UnsafeCell::new(None) };
+        Self { front: CachePadded::new(front), side: CachePadded::new(Side::new()) }
     }
 
     /// Panics unless there can be so many.
@@ -102,19 +130,24 @@ impl<const FRAGS: usize, S: PageSource> Lanes<FRAGS, S> {
         );
     }
 
+    /// Panics if the mm was given some before.
+    pub(super) fn check_none(&self) {
+        assert!(self.given().is_none(), "ptfrag: an mm gets lanes once");
+    }
+
     /// # Safety
     /// There can be so many, they are this mm's alone until `free` is called with them, and nobody uses the mm yet.
-    pub(super) unsafe fn give(&self, lanes: NonNull<[Lane<FRAGS, S>]>, free: FreeLanes<FRAGS, S>) {
-        assert!(self.given().is_none(), "ptfrag: an mm gets lanes once");
+    pub(super) unsafe fn give(&self, lanes: NonNull<[Lane<FRAGS, E>]>, free: FreeLanes<FRAGS, E>) {
+        self.check_none();
         let given = Given { at: lanes.cast(), mask: lanes.len() - 1, free };
         // SAFETY: passed on to the caller.
-        self.given.with_mut(|place| unsafe { *place = Some(given) });
+        self.front.given.with_mut(|place| unsafe { *place = Some(given) });
     }
 
     #[inline]
-    fn given(&self) -> Option<&Given<FRAGS, S>> {
+    fn given(&self) -> Option<&Given<FRAGS, E>> {
         // SAFETY: it is not written any more.
-        self.given.with(|given| unsafe { (*given).as_ref() })
+        self.front.given.with(|given| unsafe { (*given).as_ref() })
     }
 
     fn mask(&self) -> usize {
@@ -123,23 +156,21 @@ impl<const FRAGS: usize, S: PageSource> Lanes<FRAGS, S> {
 
     /// A lane, counted modulo how many there are.
     #[inline]
-    fn lane(&self, number: usize) -> &Shown<FRAGS, S> {
-        let Some(given) = self.given() else { return &self.own };
+    fn lane(&self, number: usize) -> InLane<'_, FRAGS, E> {
+        let Some(given) = self.given() else {
+            return InLane { shown: &self.front.shown, side: &self.side };
+        };
         // SAFETY: so many lanes are there.
         let lane = unsafe { given.at.add(number & given.mask) };
         // SAFETY: and stay as long as this.
-        unsafe { &(*lane.as_ptr()).0 }
-    }
-
-    /// Their lists.
-    fn lists(&self) -> impl Iterator<Item = &PartialList<FRAGS, S>> {
-        (0..=self.mask()).map(|number| &self.lane(number).list)
+        let Lane { shown, side } = unsafe { &*lane.as_ptr() };
+        InLane { shown, side }
     }
 }
 
-impl<const FRAGS: usize, S> Drop for Lanes<FRAGS, S> {
+impl<const FRAGS: usize, E: Embed> Drop for Lanes<FRAGS, E> {
     fn drop(&mut self) {
-        let Some(Given { at, mask, free }) = self.given.with_mut(|given| {
+        let Some(Given { at, mask, free }) = self.front.given.with_mut(|given| {
             // SAFETY: nobody uses the mm any more.
             unsafe { (*given).take() }
         }) else {
@@ -158,77 +189,205 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         section: &<E::Rcu as Rcu>::Guard,
     ) -> (&PartialList<FRAGS, E::Source>, usize) {
         if self.lanes.given().is_none() {
-            return (&self.lanes.own.list, 0);
+            return (&self.lanes.front.shown, 0);
         }
         let lane = self.rcu.lane(section) & self.lanes.mask();
-        (&self.lanes.lane(lane).list, lane)
+        (self.lanes.lane(lane).shown, lane)
+    }
+
+    /// The numbers of all lanes.
+    pub(super) fn all_lanes(&self) -> RangeInclusive<usize> {
+        0..=self.lanes.mask()
+    }
+
+    /// Takes a lane's lock.
+    pub(super) fn lock(&self, lane: usize) {
+        self.lanes.lane(lane).side.lock.lock();
+    }
+
+    /// Takes a lane's lock, unless somebody holds it for longer than a hold takes as a rule. If pages wait for that
+    /// already there is no point in trying for long.
+    pub(super) fn try_lock(&self, lane: usize) -> bool {
+        let lock = &self.lanes.lane(lane).side.lock;
+        lock.try_lock()
+            || self.waiting.is_empty()
+                && (1..TRIES).any(|tries| {
+                    (0..1 << tries).for_each(|_| hint::spin_loop());
+                    lock.try_lock()
+                })
+    }
+
+    /// Releases a lane's lock. Takes a pointer, because the head may be gone when this returns.
+    ///
+    /// # Safety
+    /// The caller holds the lock, and a pin keeps the head until it is released.
+    pub(super) unsafe fn unlock(head: NonNull<Self>, lane: usize) {
+        // SAFETY: the head is there until the lock is released.
+        let lanes = unsafe { &head.as_ref().lanes };
+        // A reference to the lock alone: it is all cells and atomics, which may go while referred
+        // to, and the rest is not.
+        let lock = &lanes.lane(lane).side.lock;
+        // SAFETY: the caller holds the lock.
+        unsafe { lock.unlock() };
+    }
+
+    /// Whether the mm lists pages in this lane.
+    ///
+    /// # Safety
+    /// The caller holds its lock.
+    pub(super) unsafe fn is_open(&self, lane: usize) -> bool {
+        // SAFETY: written only under the lock.
+        self.lanes.lane(lane).side.closed.with(|closed| unsafe { !*closed })
+    }
+
+    /// From now on nothing of this mm is listed in this lane.
+    ///
+    /// # Safety
+    /// The caller holds its lock.
+    pub(super) unsafe fn set_closed(&self, lane: usize) {
+        // SAFETY: read and written only under the lock.
+        self.lanes.lane(lane).side.closed.with_mut(|closed| unsafe { *closed = true });
     }
 
     /// The list on which a listed page with this word is.
     pub(super) fn list_of(&self, word: Word<FRAGS>) -> &PartialList<FRAGS, E::Source> {
-        if word.is_shown() { &self.lanes.lane(word.lane()).list } else { &self.quiet }
+        let [shown, quiet] = self.lists(word.lane());
+        if word.is_shown() { shown } else { quiet }
     }
 
-    /// All lists, the quiet pages' last.
-    pub(super) fn lists(&self) -> impl Iterator<Item = &PartialList<FRAGS, E::Source>> {
-        self.lanes.lists().chain([&self.quiet])
+    /// The lists of a lane, that of the quiet pages last.
+    pub(super) fn lists(&self, lane: usize) -> [&PartialList<FRAGS, E::Source>; 2] {
+        let InLane { shown, side } = self.lanes.lane(lane);
+        [shown, &side.quiet]
     }
 
-    /// The page from which a taker in this lane takes next under the lock, unless it is to look elsewhere.
+    /// The page from which a taker in this lane takes next under its lock, unless it has to look elsewhere.
     pub(super) fn first_in(&self, lane: usize) -> Option<NonNull<PageDesc>> {
-        self.lanes.lane(lane).list.first().or_else(|| self.quiet.first())
+        self.lists(lane).into_iter().find_map(PartialList::first)
     }
 
-    /// The page from which a taker in this lane takes under the lock: the first in its lane, a quiet one, or one of
-    /// another lane's. The only page of another lane stays there; and a taker that is `choosy`, since it may get
-    /// a page of its own, does not always take from it.
+    /// The other lanes in which something is listed, those behind `first` before the rest.
+    pub(super) fn other_lanes(&self, lane: usize, first: usize) -> impl Iterator<Item = usize> {
+        let mask = self.lanes.mask();
+        let others = (1..=mask + 1).map(move |step| (first + step) & mask);
+        others.filter(move |&other| other != lane && self.first_in(other).is_some())
+    }
+
+    /// Threads that fetch a page for a lane.
+    pub(super) fn fetching(&self, lane: usize) -> &AtomicU32 {
+        &self.lanes.lane(lane).side.fetching
+    }
+
+    /// Another lane from which a taker of this one had better take than from a page of its own: one that nobody takes
+    /// from himself, as far as a second look shows, or that has plenty.
+    pub(super) fn lane_to_take_from(&self, lane: usize) -> Option<usize> {
+        let takes = |other| self.lanes.lane(other).side.takes.load(Ordering::Relaxed);
+        let is_rich = |other| self.lanes.lane(other).side.pages.load(Ordering::Relaxed) > RICH;
+        let watched = &self.lanes.lane(lane).side.watched;
+        let seen = watched.load(Ordering::Relaxed);
+        let before = (seen >> 32) as usize;
+        let is_idle = before != lane && takes(before) == seen as u32;
+        if is_idle && self.first_in(before).is_some() {
+            return Some(before);
+        }
+        // The next one in turn, so that each is seen now and then.
+        let next = self.other_lanes(lane, before).next()?;
+        watched.store((next as u64) << 32 | u64::from(takes(next)), Ordering::Relaxed);
+        Some(next).filter(|&next| is_rich(next))
+    }
+
+    /// Counts a take under the lock by a taker of this lane.
     ///
     /// # Safety
-    /// The caller holds the lock.
-    pub(super) unsafe fn page_for(
+    /// The caller holds its lock.
+    pub(super) unsafe fn count_take(&self, lane: usize) {
+        let takes = &self.lanes.lane(lane).side.takes;
+        takes.store(takes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Puts a page on the list that its word names.
+    ///
+    /// # Safety
+    /// As for [`PartialList::push`].
+    pub(super) unsafe fn link(&self, page: NonNull<PageDesc>, word: Word<FRAGS>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.list_of(word).push(&self.source, page, word) };
+        self.count_pages(word.lane(), 1);
+    }
+
+    /// Takes a page off its list.
+    ///
+    /// # Safety
+    /// As for [`PartialList::unlink`].
+    pub(super) unsafe fn unlink(&self, page: NonNull<PageDesc>, word: Word<FRAGS>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.list_of(word).unlink(&self.source, page, word, E::Hooks::EMPTY_NODE) };
+        self.count_pages(word.lane(), u32::MAX);
+    }
+
+    fn count_pages(&self, lane: usize, more: u32) {
+        // Only who has several lanes asks.
+        if self.lanes.given().is_some() {
+            let pages = &self.lanes.lane(lane).side.pages;
+            pages.store(pages.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        }
+    }
+
+    /// Fetches a page over from one lane to another: not the only one that is shown there, and only if nobody holds the
+    /// lock there; says whether it has.
+    pub(super) fn fetch_over(
         &self,
-        lane: usize,
-        choosy: bool,
-    ) -> Result<Option<NonNull<PageDesc>>, (NonNull<PageDesc>, BadLink)> {
-        if let Some(page) = self.first_in(lane) {
-            return Ok(Some(page));
-        }
-        let mut only = None;
-        for list in self.lanes.lists() {
-            let Some(page) = list.first() else { continue };
-            // SAFETY: passed on to the caller, and the page is the list's first.
-            if unsafe { self.fetch_over(page, lane) }.map_err(|broken| (page, broken))? {
-                return Ok(Some(page));
-            }
-            only = Some(page);
-        }
-        Ok(only.filter(|_| !choosy || self.lanes.lane(lane).may_borrow()))
+        from: usize,
+        to: usize,
+    ) -> Result<bool, (NonNull<PageDesc>, BadLink)> {
+        self.lock(to);
+        let fetched = if self.lanes.lane(from).side.lock.try_lock() {
+            // SAFETY: under both locks.
+            let fetched = unsafe { self.fetch_over_locked(from, to) };
+            // SAFETY: ours; the caller's handle is the pin.
+            unsafe { Self::unlock(self.into(), from) };
+            fetched
+        } else {
+            Ok(false)
+        };
+        // SAFETY: as above.
+        unsafe { Self::unlock(self.into(), to) };
+        fetched
     }
 
-    /// Fetches a page over to a lane, unless it is the only one where it is; says whether it has.
-    ///
     /// # Safety
-    /// The caller holds the lock, and the page is shown, the first of its list.
-    unsafe fn fetch_over(&self, page: NonNull<PageDesc>, lane: usize) -> Result<bool, BadLink> {
+    /// The caller holds the locks of both lanes, which are two.
+    unsafe fn fetch_over_locked(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> Result<bool, (NonNull<PageDesc>, BadLink)> {
+        // SAFETY: under the locks.
+        let open = [from, to].into_iter().all(|lane| unsafe { self.is_open(lane) });
+        let [shown, quiet] = self.lists(from);
+        let Some(page) = quiet.first().or_else(|| shown.first()).filter(|_| open) else {
+            return Ok(false);
+        };
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
-        // LISTED, HOST and the lane change only under the lock.
+        // LISTED, HOST, SHOWN and the lane change only under the lock.
         let there = Word::<FRAGS>::from_bits(desc.word.load(Ordering::Relaxed));
-        // SAFETY: passed on to the caller, here and below.
-        unsafe { self.check(page, there) }?;
+        // SAFETY: under the lock, the first page of a list.
+        unsafe { self.check(page, there) }.map_err(|broken| (page, broken))?;
         // SAFETY: just checked.
-        if unsafe { self.list_of(there).after(&self.source, page, there) }.is_none() {
+        let next = unsafe { self.list_of(there).after(&self.source, page, there) };
+        if there.is_shown() && next.is_none() {
             return Ok(false);
         }
         // SAFETY: just checked, and its host is taken under the lock only.
         unsafe { self.unlink(page, there) };
-        let enter = |now| Some(Word::<FRAGS>::from_bits(now).in_lane(lane).bits());
+        let enter = |now| Some(Word::<FRAGS>::from_bits(now).in_lane(to).bits());
         // Release, as of every change of the word.
         let (set, seen) = (Ordering::Release, Ordering::Relaxed);
         let was = desc.word.fetch_update(set, seen, enter).unwrap_or_else(|now| now);
-        let here = Word::<FRAGS>::from_bits(was).in_lane(lane);
+        let here = Word::<FRAGS>::from_bits(was).in_lane(to);
         // SAFETY: it was unlinked just now, and is listed again.
-        unsafe { self.list_of(here).push(&self.source, page, here) };
+        unsafe { self.link(page, here) };
         Ok(true)
     }
 }

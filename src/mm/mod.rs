@@ -128,20 +128,21 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         self
     }
 
-    /// Spreads [`alloc`](Self::alloc) over so many pages at a time, a power of two up to 128: each thread or
-    /// processor, as the RCU [tells](crate::Rcu::lane) them apart, takes from the pages in its lane, and so
-    /// shares no cache line with takers in other lanes. A lane costs 128 bytes. Who finds nothing in its own
-    /// takes over a page of another; the only page of a lane stays there, but others take from it now and then
-    /// before they fetch one, so that what a lane leaves lying is used up. Without this all threads take
-    /// from the same page, as is best for one. Takers through [handles](crate::Local) need no lanes.
+    /// Gives the mm so many lanes, a power of two up to 128: lists of pages with a lock each. Each thread or
+    /// processor, as the RCU [tells](crate::Rcu::lane) them apart, takes from the pages in its own with
+    /// [`alloc`](Self::alloc), and so shares no cache line with takers in others. Who finds nothing there takes
+    /// from a lane that nobody takes from just then, or that has more than eight pages, and before that fails
+    /// from any; but else it asks the source, though another lane has a page that is in use. So up to eight pages for each
+    /// lane can be out that one lane would not need. A lane costs 256 bytes on most machines. Without this all
+    /// threads take from the same page. Takers through [handles](crate::Local) need no lanes.
     ///
     /// # Panics
-    /// When the number is none of these, or the mm has pages, slots or other handles already.
+    /// When the number is none of these, the mm has lanes, or it has pages, slots or other handles already.
     #[cfg(feature = "alloc")]
     #[must_use]
     pub fn lanes(self, count: usize) -> Self {
-        Lanes::<FRAGS, E::Source>::check(count);
-        self.head_before_use();
+        Lanes::<FRAGS, E>::check(count);
+        self.head_before_use().lanes.check_none();
         if count == 1 {
             return self;
         }
@@ -150,21 +151,22 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
         unsafe { self.lanes_at(lanes, free) }
     }
 
-    /// The same with lanes of the caller's. When the head is dropped, `free` is called with them, once: on any
-    /// thread, possibly inside an RCU callback, so it does not wait.
+    /// The same with lanes of the caller's. When the head is dropped, before its source and its hooks are and before
+    /// it is disposed of, `free` is called with them, once: on any thread, possibly inside an RCU callback, so it does not
+    /// wait. Nothing is left in them then, and they may be given to another mm.
     ///
     /// # Panics
-    /// As [`lanes`](Self::lanes), and when it was called before; `free` is not called then.
+    /// As [`lanes`](Self::lanes); `free` is not called then.
     ///
     /// # Safety
-    /// They are empty, and nobody else's until `free` is called.
+    /// They are [new](Lane::new) or came from `free`, and stay where they are and nobody else's until `free` is called.
     #[must_use]
     pub unsafe fn lanes_at(
         self,
-        lanes: NonNull<[Lane<FRAGS, E::Source>]>,
-        free: unsafe fn(NonNull<[Lane<FRAGS, E::Source>]>),
+        lanes: NonNull<[Lane<FRAGS, E>]>,
+        free: unsafe fn(NonNull<[Lane<FRAGS, E>]>),
     ) -> Self {
-        Lanes::<FRAGS, E::Source>::check(lanes.len());
+        Lanes::<FRAGS, E>::check(lanes.len());
         // SAFETY: so many are possible, and the rest is passed on to the caller.
         unsafe { self.head_before_use().lanes.give(lanes, free) };
         self
@@ -202,7 +204,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// # Safety
     /// The pointer came from `into_ptr` of an mm of this very type, and no other handle that was made of
     /// it is dropped, then or later. Not dropped, several can be used at the same time, by any thread,
-    /// until one of them is; but [`keeping`](Self::keeping) takes the only one that there is.
+    /// until one of them is; but [`keeping`](Self::keeping) and [`lanes`](Self::lanes) take the only one that
+    /// there is.
     #[must_use]
     pub unsafe fn from_ptr(head: NonNull<MmHead<FRAGS, SIZE, E>>) -> Self {
         Self { head }

@@ -41,7 +41,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let more = |empty: u32| (empty < keep).then(|| empty + 1);
         // Relaxed: the change of the word that makes a page empty comes after it, and whoever gives the
         // place up has seen that.
-        self.guarded.empty.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        self.counts.empty.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Gives a place up that was not needed.
@@ -54,6 +54,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Gives the place of a page up that is not empty any more, or not on the list.
     #[inline]
     pub(super) fn unreserve_empty(&self) {
-        self.guarded.empty.fetch_sub(1, Ordering::Relaxed);
+        self.counts.empty.fetch_sub(1, Ordering::Relaxed);
     }
 }

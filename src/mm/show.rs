@@ -51,7 +51,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let shown = desc.word.fetch_update(Ordering::Release, Ordering::Relaxed, show);
         let shown = Word::from_bits(shown.unwrap_or_else(|now| now)).show();
         // SAFETY: it was unlinked just now, and is listed again.
-        unsafe { self.list_of(shown).push(&self.source, page, shown) };
+        unsafe { self.link(page, shown) };
         Ok(())
     }
 }

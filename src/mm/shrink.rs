@@ -25,15 +25,16 @@ const LOOKS: usize = bound(64, 2) as usize;
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Sends the pages home that are all free, and says how many there were.
     pub(crate) fn shrink(&self) -> usize {
-        self.lists().map(|list| self.shrink_list(list)).sum()
+        let in_lane = |lane| self.lists(lane).map(|list| self.shrink_list(lane, list));
+        self.all_lanes().flat_map(in_lane).sum()
     }
 
-    fn shrink_list(&self, list: &PartialList<FRAGS, E::Source>) -> usize {
+    fn shrink_list(&self, lane: usize, list: &PartialList<FRAGS, E::Source>) -> usize {
         let mut sent = 0;
         let mut begun = false;
         loop {
             let mut empty = [None; SENT];
-            self.lock();
+            self.lock(lane);
             if !begun {
                 // SAFETY: under the lock. Another shrink that is under way goes on from here, too.
                 unsafe { list.walk_to(list.first()) };
@@ -42,7 +43,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             // SAFETY: under the lock.
             let done = unsafe { self.take_empty(list, &mut empty) };
             // SAFETY: ours; the caller's handle is the pin.
-            unsafe { Self::unlock(self.into()) };
+            unsafe { Self::unlock(self.into(), lane) };
             sent += empty.iter().flatten().count();
             // SAFETY: the steps were made in that hold.
             unsafe { go_home_all::<FRAGS, SIZE, E>(&empty) };

@@ -67,7 +67,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         // SAFETY: passed on to the caller.
         let fresh = |head| unsafe { Self::take_fresh(head, lane) };
         // SAFETY: as above.
-        let (page, mask) = unsafe { Self::take_slowly(head, lane, one, fresh) }?;
+        let (page, mask) = unsafe { Self::take_slowly(head, lane, true, one, fresh) }?;
         Ok((page, mask.lowest().unwrap_or(0)))
     }
 
@@ -86,16 +86,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             unsafe { Self::fetch(head, 0) }.map(|(page, _)| (page, Word::<FRAGS>::ALL))
         };
         // SAFETY: as above.
-        unsafe { Self::take_slowly(head, 0, Word::take_all, whole) }
+        unsafe { Self::take_slowly(head, 0, false, Word::take_all, whole) }
     }
 
-    /// Under the lock, or else from a fresh page.
+    /// Under the lock, or else from a fresh page. Who is `choosy` leaves to takers of other lanes what they need.
     ///
     /// # Safety
     /// As for [`take`](Self::take).
     unsafe fn take_slowly(
         head: NonNull<Self>,
         lane: usize,
+        choosy: bool,
         take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
         fresh: impl FnOnce(NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError>,
     ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
@@ -103,7 +104,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let this = unsafe { head.as_ref() };
         let mut patience = Patience::new();
         let fetching = loop {
-            match this.take_locked(lane, true, take) {
+            let found = if choosy && !this.source.is_scarce() {
+                this.take_here(lane, take)
+            } else {
+                this.take_anywhere(lane, take)
+            };
+            match found {
                 Locked::Taken(page, mask) => {
                     this.hurry_if_scarce();
                     return Ok((page, mask));
@@ -111,7 +117,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 Locked::Empty => {}
                 Locked::Closed => return Err(AllocError),
             }
-            // One thread at a time fetches, and the others wait for what it lists: one for a little, and the
+            // One thread of a lane at a time fetches, and the others wait for what it lists: one for a little, and the
             // rest for long.
             let (most, until) = match () {
                 () if !patience.is_over(A_LITTLE) => (0, A_LITTLE),
@@ -121,7 +127,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             if let Some(fetching) = Fetching::begin(this, lane, most) {
                 break fetching;
             }
-            this.wait_for_fetchers(lane, &mut patience, until);
+            this.wait_for_fetchers(&(lane..=lane), &mut patience, until);
         };
         let fetched = fresh(head);
         drop(fetching);
@@ -136,12 +142,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let mut patience = Patience::new();
         loop {
             // Before the look at the list: what was fetched until then is found there.
-            let fetching = this.is_fetching();
-            match this.take_locked(lane, false, take) {
+            let fetching = this.are_fetching();
+            match this.take_anywhere(lane, take) {
                 // Something has come back, or was fetched by others, while the source was asked.
                 Locked::Taken(page, mask) => return Ok((page, mask)),
                 Locked::Empty if fetching && !patience.is_over(LONG) => {
-                    this.wait_for_fetchers(lane, &mut patience, LONG);
+                    this.wait_for_fetchers(&this.all_lanes(), &mut patience, LONG);
                 }
                 Locked::Empty | Locked::Closed => return Err(error),
             }
@@ -183,46 +189,89 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         }
     }
 
+    /// The way under the lock in the taker's lane, or in another that has more than it needs, or is not in use. There may
+    /// be something in those that are, too, but their takers are left alone as long as the source has pages.
+    fn take_here(
+        &self,
+        lane: usize,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+    ) -> Locked {
+        match self.take_locked(lane, true, take) {
+            Locked::Empty => self
+                .lane_to_take_from(lane)
+                .map_or(Locked::Empty, |other| self.take_from(other, lane, take)),
+            found => found,
+        }
+    }
+
+    /// The way under the lock from whichever lane has something.
+    fn take_anywhere(
+        &self,
+        lane: usize,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+    ) -> Locked {
+        // What was there may be gone, or have come over, and gone home from here: then it is looked again.
+        loop {
+            let found = self.take_locked(lane, true, take);
+            if !matches!(found, Locked::Empty) {
+                return found;
+            }
+            let Some(other) = self.other_lanes(lane, lane).next() else { return found };
+            let found = self.take_from(other, lane, take);
+            if !matches!(found, Locked::Empty) {
+                return found;
+            }
+        }
+    }
+
+    /// Takes from another lane: from a page that comes over, or from the only one.
+    fn take_from(
+        &self,
+        other: usize,
+        lane: usize,
+        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+    ) -> Locked {
+        match self.fetch_over(other, lane) {
+            Ok(true) => self.take_locked(lane, true, take),
+            Ok(false) => self.take_locked(other, false, take),
+            Err((page, BadLink)) => bad_link::<FRAGS, E::Source>(&self.source, page),
+        }
+    }
+
     /// The way under the lock, from the first page of the list anew: the page that was looked at
     /// without it may be another mm's by now. `take` answers with a listed word's successor and what
-    /// is taken by it.
+    /// is taken by it. `own` is whether it is the taker's lane.
     fn take_locked(
         &self,
         lane: usize,
-        choosy: bool,
+        own: bool,
         take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
     ) -> Locked {
-        self.lock();
+        self.lock(lane);
         // SAFETY: under the lock.
-        let open = unsafe { self.is_open() };
-        let found = if open {
-            // SAFETY: as above.
-            unsafe { self.find(lane, choosy, take) }
-        } else {
-            Ok(Locked::Closed)
+        let open = unsafe { self.is_open(lane) };
+        let found = match self.first_in(lane) {
+            _ if !open => Locked::Closed,
+            None => Locked::Empty,
+            // SAFETY: under the lock, the list's first page.
+            Some(page) => match unsafe { self.take_listed(page, take) } {
+                Ok(mask) => {
+                    if own {
+                        // SAFETY: as above.
+                        unsafe { self.count_take(lane) };
+                    }
+                    Locked::Taken(page, mask)
+                }
+                Err(BadLink) => {
+                    // SAFETY: ours; the caller's handle is the pin.
+                    unsafe { Self::unlock(self.into(), lane) };
+                    bad_link::<FRAGS, E::Source>(&self.source, page);
+                }
+            },
         };
-        // SAFETY: ours; the caller's handle is the pin.
-        unsafe { Self::unlock(self.into()) };
-        found.unwrap_or_else(|(page, BadLink)| bad_link::<FRAGS, E::Source>(&self.source, page))
-    }
-
-    /// Takes under the lock from an open mm.
-    ///
-    /// # Safety
-    /// The caller holds the lock.
-    unsafe fn find(
-        &self,
-        lane: usize,
-        choosy: bool,
-        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
-    ) -> Result<Locked, (NonNull<PageDesc>, BadLink)> {
-        // SAFETY: passed on to the caller, here and below.
-        let Some(page) = unsafe { self.page_for(lane, choosy) }? else {
-            return Ok(Locked::Empty);
-        };
-        // SAFETY: under the lock, and the page is listed.
-        let mask = unsafe { self.take_listed(page, take) }.map_err(|broken| (page, broken))?;
-        Ok(Locked::Taken(page, mask))
+        // SAFETY: as above.
+        unsafe { Self::unlock(self.into(), lane) };
+        found
     }
 
     /// Takes from a page that is listed.

@@ -35,6 +35,11 @@ impl Waiting {
         }
     }
 
+    /// Whether no page waits: a hint.
+    pub(super) fn is_empty(&self) -> bool {
+        self.top.load(Ordering::Relaxed).is_null()
+    }
+
     /// Puts a page on top; says whether the head is the caller's to queue.
     ///
     /// # Safety

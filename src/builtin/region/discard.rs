@@ -18,14 +18,19 @@ impl Inner {
     /// Gives memory back to the system if enough pages wait for that: as many as one call is for, so that
     /// each of many threads does its share. Nobody waits here; who has no page at all comes first.
     pub(super) fn discard_excess<const PAGE: usize>(&self) {
+        while self.discard_some::<PAGE>() {}
+    }
+
+    /// Gives the memory of as many pages back as one call is for; says whether there were so many.
+    fn discard_some<const PAGE: usize>(&self) -> bool {
         let together = self.together();
-        let Ok(_under_way) = self.discarding.try_read() else { return };
+        let Ok(_under_way) = self.discarding.try_read() else { return false };
         let mut numbers = [0; TOGETHER];
         let numbers = &mut numbers[..together];
         {
             let mut free = self.free();
             if free.excess.len() < together {
-                return;
+                return false;
             }
             for number in &mut *numbers {
                 // SAFETY: the region lives, and this is its lock.
@@ -34,7 +39,7 @@ impl Inner {
                 };
                 *number = self.number(page);
             }
-            self.note(&free);
+            self.settle(&mut free);
         }
         // They are on no stack now, so that the system is called without the lock: for a run of neighbours
         // at a time, or if it refuses that, as it does locked memory, for each.
@@ -46,6 +51,7 @@ impl Inner {
                 run.chunks(1).for_each(|one| self.put_down(one, self.discard::<PAGE>(one)));
             }
         }
+        true
     }
 
     /// Takes a page when nobody is giving memory back any more: those that have done so can be had then.

@@ -52,8 +52,8 @@ const DESC_SHIFT: u32 = size_of::<PageDesc>().next_power_of_two().trailing_zeros
 ///
 /// [`put`](PageSource::put) does not allocate, and waits for no system call of another thread's: it is one
 /// exchange, without a lock. One mutex is held for a few stores at each `get`, which takes in what was put, and
-/// at a `put` where 64 pages have come back since, where pages are [scarce](PageSource::is_scarce), or where
-/// memory is to be given back. An mm that empties and fills pages all the
+/// at a `put` where 64 pages have come back since, pages are [scarce](PageSource::is_scarce), or memory is to be
+/// given back. An mm that empties and fills pages all the
 /// time does better to [keep](crate::Mm::keeping) some, or to be used through
 /// [handles](crate::Local), than to come back here.
 ///
@@ -92,8 +92,6 @@ struct Inner {
     grown: AtomicUsize,
     /// Whether hardly any pages are left: a hint.
     scarce: AtomicBool,
-    /// So many pages can come back before one of them has to take the lock: a hint.
-    room: AtomicUsize,
     capacity: usize,
     keep: usize,
     /// The system's page size.
@@ -156,13 +154,12 @@ impl<const PAGE: usize> Region<PAGE> {
             descs,
             grown: AtomicUsize::new(0),
             scarce: AtomicBool::new(false),
-            room: AtomicUsize::new(1),
             capacity: pages,
             keep: if Map::DISCARDS && PAGE >= system { keep } else { usize::MAX },
             system,
             growth: Mutex::default(),
             discarding: RwLock::default(),
-            returned: CachePadded::default(),
+            returned: CachePadded::new(Returned::new()),
             free: CachePadded::default(),
         })))
     }
@@ -174,7 +171,7 @@ impl Inner {
         let mut free = lock(&self.free);
         if !self.returned.is_empty() {
             self.drain_returned(&mut free);
-            self.note(&free);
+            self.settle(&mut free);
         }
         free
     }
@@ -195,22 +192,27 @@ impl Inner {
         (page.addr().get() - self.descs.base().addr().get()) >> DESC_SHIFT
     }
 
+    /// Notes what there is, and takes in what has come back meanwhile if that is too much.
+    fn settle(&self, free: &mut Free) {
+        while !self.note(free) {
+            self.drain_returned(free);
+        }
+    }
+
     /// Notes whether pages are scarce, which they are when more than 15 in 16 are out, and how many can come back
-    /// before that has to be looked at again, or memory is to be given back.
-    fn note(&self, free: &Free) {
+    /// before that has to be looked at again, or memory is to be given back; says whether fewer have.
+    fn note(&self, free: &Free) -> bool {
         let scarce = free.out > self.capacity - self.capacity.div_ceil(16);
         let kept = self.keep.saturating_sub(free.warm.len());
         let room = match kept.saturating_add(self.together()).saturating_sub(free.excess.len()) {
             _ if scarce => 1,
             room => room.clamp(1, TOGETHER),
         };
-        // Relaxed: hints. Only a change is written, since others look at them.
+        // Relaxed: a hint. Only a change is written, since others look at it.
         if self.scarce.load(Ordering::Relaxed) != scarce {
             self.scarce.store(scarce, Ordering::Relaxed);
         }
-        if self.room.load(Ordering::Relaxed) != room {
-            self.room.store(room, Ordering::Relaxed);
-        }
+        self.returned.make_room(room)
     }
 
     /// Takes an accessible page, if one is free.
@@ -234,7 +236,7 @@ impl Inner {
         let page = page?;
         free.out += 1;
         free.taken += 1;
-        self.note(free);
+        self.settle(free);
         if zeroed {
             // What it holds comes from the system: it links to itself, as no page on a stack does. The link
             // of a warm page stays what it is, for its line may be another processor's.
@@ -248,10 +250,11 @@ impl Inner {
 }
 
 // SAFETY: `PAGE_SIZE` is a power of two, and pages are aligned to it since the reservation is. Each
-// is on one stack, fresh, or out, so nobody else's between `get` and `put`; its memory is
+// is returned, on one stack, fresh, or out, so nobody else's between `get` and `put`; its memory is
 // accessible since `fresh` stays below `grown`, and initialised since the system's is zeroed. The
 // descriptors are of zeroed memory, fixed, and mapped until the last handle goes; only a page at
-// the source has its link written. The lock makes a `put` happen before the `get` that follows.
+// the source has its link written. A `put` happens before the `get` that
+// follows: it releases the page to whoever drains what was returned, under the lock.
 unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
     const PAGE_SIZE: usize = 1 << Self::PAGE_SHIFT;
 
@@ -296,12 +299,9 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         let desc = unsafe { page.as_ref() };
         debug_assert_eq!(desc.word.load(Ordering::Relaxed), 0, "the page is still somebody's");
         // SAFETY: the page has just come back.
-        let returned = unsafe { inner.put_in_front(page) };
-        if returned >= inner.room.load(Ordering::Relaxed) {
-            let excess = inner.free().excess.len();
-            if excess >= inner.together() {
-                inner.discard_excess::<PAGE>();
-            }
+        let full = unsafe { inner.put_in_front(page) };
+        if full && inner.free().excess.len() >= inner.together() {
+            inner.discard_excess::<PAGE>();
         }
     }
 

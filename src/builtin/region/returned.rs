@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use super::{Inner, free::Free};
 use crate::{
     page::PageDesc,
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU64, AtomicUsize, Ordering},
 };
 
 /// So many low bits hold the top page's number, plus one; those above hold how many pages there are.
@@ -20,35 +20,51 @@ pub(super) const MOST: usize = (u64::MAX >> (u64::BITS - NUMBER)) as usize;
 /// # Invariants
 /// Zero, or the number of pages and that of the top one, which are linked through their descriptors, the last one
 /// to nothing. All of them are at their source.
-#[derive(Default)]
-pub(super) struct Returned(AtomicU64);
+pub(super) struct Returned {
+    top: AtomicU64,
+    /// With so many one of those who put them takes the lock.
+    room: AtomicUsize,
+}
 
 impl Returned {
+    pub(super) fn new() -> Self {
+        Self { top: AtomicU64::new(0), room: AtomicUsize::new(1) }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        // Relaxed: a hint. A thread sees what it has put itself.
-        self.0.load(Ordering::Relaxed) == 0
+        // Relaxed: a thread sees what it has put itself.
+        self.top.load(Ordering::Relaxed) == 0
+    }
+
+    /// Sets how many there is room for, and says whether there are fewer. SeqCst, as in
+    /// [`put_in_front`](Inner::put_in_front): either the one who puts the page too many sees this, or it is seen here.
+    pub(super) fn make_room(&self, room: usize) -> bool {
+        if self.room.load(Ordering::Relaxed) != room {
+            self.room.store(room, Ordering::SeqCst);
+        }
+        ((self.top.load(Ordering::SeqCst) >> NUMBER) as usize) < room
     }
 }
 
 impl Inner {
-    /// Adds a page, and says how many there are now.
+    /// Adds a page, and says whether there is no room for more.
     ///
     /// # Safety
     /// The page is at its source and on no stack.
-    pub(super) unsafe fn put_in_front(&self, page: NonNull<PageDesc>) -> usize {
+    pub(super) unsafe fn put_in_front(&self, page: NonNull<PageDesc>) -> bool {
         // SAFETY: a descriptor stays one as long as its source lives.
         let desc = unsafe { page.as_ref() };
-        let mut now = self.returned.0.load(Ordering::Relaxed);
+        let mut now = self.returned.top.load(Ordering::Relaxed);
         loop {
             // SAFETY: the page is this thread's alone until it is added.
             unsafe { desc.set_link(self.top_of(now)) };
             let count = (now >> NUMBER) + 1;
             let new = count << NUMBER | (self.number(page) as u64 + 1);
-            // Release: all that was done to the page happens before it is handed out again.
-            let (set, seen) = (Ordering::Release, Ordering::Relaxed);
-            match self.returned.0.compare_exchange_weak(now, new, set, seen) {
+            // Release, and more: all that was done to the page happens before it is handed out again.
+            let (set, seen) = (Ordering::SeqCst, Ordering::Relaxed);
+            match self.returned.top.compare_exchange_weak(now, new, set, seen) {
                 // If more threads are here than fit, it is only for each of them to take the lock.
-                Ok(_) => return count as usize,
+                Ok(_) => return count as usize >= self.returned.room.load(Ordering::SeqCst),
                 Err(other) => now = other,
             }
         }
@@ -57,7 +73,7 @@ impl Inner {
     /// Takes all and puts them on the stacks, in the order in which they were added.
     pub(super) fn drain_returned(&self, free: &mut Free) {
         // Acquire pairs with the Release above.
-        let mut top = self.top_of(self.returned.0.swap(0, Ordering::Acquire));
+        let mut top = self.top_of(self.returned.top.swap(0, Ordering::Acquire));
         // Turned round, so that the page that came back first is the first to find room among the warm ones.
         let mut first = None;
         while let Some(page) = top {

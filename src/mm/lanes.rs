@@ -8,10 +8,7 @@ use core::{fmt, hint, ops::RangeInclusive, ptr::NonNull};
 
 use crossbeam_utils::CachePadded;
 
-use super::{
-    head::MmHead,
-    list::{BadLink, PartialList},
-};
+use super::{head::MmHead, list::PartialList};
 use crate::{
     embed::{Embed, Hooks, RawLock, Rcu},
     page::{PageDesc, word::Word},
@@ -21,15 +18,12 @@ use crate::{
 /// The most lanes of an mm.
 pub(super) const MOST: usize = 128;
 
-/// With more pages than these in a lane, takers of others fetch some over though it is in use.
-const RICH: u32 = 8;
-
 /// Who may not wait for the lock tries so often, with pauses that get longer: about a microsecond.
 const TRIES: u32 = bound(6, 1);
 
 /// What changes page by page, and not with every fragment.
-struct Side<const FRAGS: usize, E: Embed> {
-    lock: E::Lock,
+pub(super) struct Side<const FRAGS: usize, E: Embed> {
+    pub(super) lock: E::Lock,
     /// Guarded by the lock, as the lists are.
     closed: UnsafeCell<bool>,
     /// The list of quiet pages.
@@ -37,11 +31,11 @@ struct Side<const FRAGS: usize, E: Embed> {
     /// Threads that fetch a page for this lane and have not listed it yet.
     fetching: AtomicU32,
     /// Pages that are listed in this lane. Written under the lock; a hint to others.
-    pages: AtomicU32,
+    pub(super) pages: AtomicU32,
     /// Takes under the lock by takers of this lane. Likewise.
-    takes: AtomicU32,
+    pub(super) takes: AtomicU32,
     /// Another lane that a taker of this one has seen, in the upper half, and its `takes` then.
-    watched: AtomicU64,
+    pub(super) watched: AtomicU64,
 }
 
 impl<const FRAGS: usize, E: Embed> Side<FRAGS, E> {
@@ -154,6 +148,11 @@ impl<const FRAGS: usize, E: Embed> Lanes<FRAGS, E> {
         self.given().map_or(0, |given| given.mask)
     }
 
+    /// What a lane has beside the list that is shown.
+    pub(super) fn side(&self, number: usize) -> &Side<FRAGS, E> {
+        self.lane(number).side
+    }
+
     /// A lane, counted modulo how many there are.
     #[inline]
     fn lane(&self, number: usize) -> InLane<'_, FRAGS, E> {
@@ -202,13 +201,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 
     /// Takes a lane's lock.
     pub(super) fn lock(&self, lane: usize) {
-        self.lanes.lane(lane).side.lock.lock();
+        self.lanes.side(lane).lock.lock();
     }
 
     /// Takes a lane's lock, unless somebody holds it for longer than a hold takes as a rule. If pages wait for that
     /// already there is no point in trying for long.
     pub(super) fn try_lock(&self, lane: usize) -> bool {
-        let lock = &self.lanes.lane(lane).side.lock;
+        let lock = &self.lanes.side(lane).lock;
         lock.try_lock()
             || self.waiting.is_empty()
                 && (1..TRIES).any(|tries| {
@@ -237,7 +236,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The caller holds its lock.
     pub(super) unsafe fn is_open(&self, lane: usize) -> bool {
         // SAFETY: written only under the lock.
-        self.lanes.lane(lane).side.closed.with(|closed| unsafe { !*closed })
+        self.lanes.side(lane).closed.with(|closed| unsafe { !*closed })
     }
 
     /// From now on nothing of this mm is listed in this lane.
@@ -246,7 +245,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The caller holds its lock.
     pub(super) unsafe fn set_closed(&self, lane: usize) {
         // SAFETY: read and written only under the lock.
-        self.lanes.lane(lane).side.closed.with_mut(|closed| unsafe { *closed = true });
+        self.lanes.side(lane).closed.with_mut(|closed| unsafe { *closed = true });
     }
 
     /// The list on which a listed page with this word is.
@@ -275,34 +274,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 
     /// Threads that fetch a page for a lane.
     pub(super) fn fetching(&self, lane: usize) -> &AtomicU32 {
-        &self.lanes.lane(lane).side.fetching
-    }
-
-    /// Another lane from which a taker of this one had better take than from a page of its own: one that nobody takes
-    /// from himself, as far as a second look shows, or that has plenty.
-    pub(super) fn lane_to_take_from(&self, lane: usize) -> Option<usize> {
-        let takes = |other| self.lanes.lane(other).side.takes.load(Ordering::Relaxed);
-        let is_rich = |other| self.lanes.lane(other).side.pages.load(Ordering::Relaxed) > RICH;
-        let watched = &self.lanes.lane(lane).side.watched;
-        let seen = watched.load(Ordering::Relaxed);
-        let before = (seen >> 32) as usize;
-        let is_idle = before != lane && takes(before) == seen as u32;
-        if is_idle && self.first_in(before).is_some() {
-            return Some(before);
-        }
-        // The next one in turn, so that each is seen now and then.
-        let next = self.other_lanes(lane, before).next()?;
-        watched.store((next as u64) << 32 | u64::from(takes(next)), Ordering::Relaxed);
-        Some(next).filter(|&next| is_rich(next))
-    }
-
-    /// Counts a take under the lock by a taker of this lane.
-    ///
-    /// # Safety
-    /// The caller holds its lock.
-    pub(super) unsafe fn count_take(&self, lane: usize) {
-        let takes = &self.lanes.lane(lane).side.takes;
-        takes.store(takes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        &self.lanes.side(lane).fetching
     }
 
     /// Puts a page on the list that its word names.
@@ -328,66 +300,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     fn count_pages(&self, lane: usize, more: u32) {
         // Only who has several lanes asks.
         if self.lanes.given().is_some() {
-            let pages = &self.lanes.lane(lane).side.pages;
+            let pages = &self.lanes.side(lane).pages;
             pages.store(pages.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         }
-    }
-
-    /// Fetches a page over from one lane to another: not the only one that is shown there, and only if nobody holds the
-    /// lock there; says whether it has.
-    pub(super) fn fetch_over(
-        &self,
-        from: usize,
-        to: usize,
-    ) -> Result<bool, (NonNull<PageDesc>, BadLink)> {
-        self.lock(to);
-        let fetched = if self.lanes.lane(from).side.lock.try_lock() {
-            // SAFETY: under both locks.
-            let fetched = unsafe { self.fetch_over_locked(from, to) };
-            // SAFETY: ours; the caller's handle is the pin.
-            unsafe { Self::unlock(self.into(), from) };
-            fetched
-        } else {
-            Ok(false)
-        };
-        // SAFETY: as above.
-        unsafe { Self::unlock(self.into(), to) };
-        fetched
-    }
-
-    /// # Safety
-    /// The caller holds the locks of both lanes, which are two.
-    unsafe fn fetch_over_locked(
-        &self,
-        from: usize,
-        to: usize,
-    ) -> Result<bool, (NonNull<PageDesc>, BadLink)> {
-        // SAFETY: under the locks.
-        let open = [from, to].into_iter().all(|lane| unsafe { self.is_open(lane) });
-        let [shown, quiet] = self.lists(from);
-        let Some(page) = quiet.first().or_else(|| shown.first()).filter(|_| open) else {
-            return Ok(false);
-        };
-        // SAFETY: descriptors are type-stable.
-        let desc = unsafe { page.as_ref() };
-        // LISTED, HOST, SHOWN and the lane change only under the lock.
-        let there = Word::<FRAGS>::from_bits(desc.word.load(Ordering::Relaxed));
-        // SAFETY: under the lock, the first page of a list.
-        unsafe { self.check(page, there) }.map_err(|broken| (page, broken))?;
-        // SAFETY: just checked.
-        let next = unsafe { self.list_of(there).after(&self.source, page, there) };
-        if there.is_shown() && next.is_none() {
-            return Ok(false);
-        }
-        // SAFETY: just checked, and its host is taken under the lock only.
-        unsafe { self.unlink(page, there) };
-        let enter = |now| Some(Word::<FRAGS>::from_bits(now).in_lane(to).bits());
-        // Release, as of every change of the word.
-        let (set, seen) = (Ordering::Release, Ordering::Relaxed);
-        let was = desc.word.fetch_update(set, seen, enter).unwrap_or_else(|now| now);
-        let here = Word::<FRAGS>::from_bits(was).in_lane(to);
-        // SAFETY: it was unlinked just now, and is listed again.
-        unsafe { self.link(page, here) };
-        Ok(true)
     }
 }

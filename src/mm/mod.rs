@@ -19,6 +19,7 @@ pub(crate) mod lanes;
 mod list;
 pub(crate) mod locate;
 pub(crate) mod misuse;
+mod other_lanes;
 pub(crate) mod passed;
 mod places;
 mod show;

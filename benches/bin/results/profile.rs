@@ -69,7 +69,13 @@ pub(crate) fn counts(runner: &mut Runner, effort: Effort) -> Vec<Counted> {
     let mut all = Vec::new();
     for geometry in Geometry::ALL {
         for (order, live) in [(Order::Fifo, 64), (Order::Random, 64), (Order::Random, 1024)] {
-            let rows = [(Row::BARE, 1), (Row::BARE, 2), (Row::OURS, 2), (Row::SECTION, 2)];
+            let rows = [
+                (Row::BARE, 1),
+                (Row::BARE, 2),
+                (Row::LANES, 2),
+                (Row::OURS, 2),
+                (Row::SECTION, 2),
+            ];
             for (row, threads) in rows {
                 let pair = Pair { order, live, threads, sharing: Sharing::OneMm, pairs };
                 let counts = match runner.row(row, geometry, Work::Counts(pair)) {

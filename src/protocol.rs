@@ -101,7 +101,8 @@
 //! 15. *A callback never waits.* It tries the lock, a few times within about a microsecond unless pages wait for it
 //!     already. If somebody holds it, the page is marked (HOOKED: the
 //!     hook has run for all of P, and nothing joins any more; who read the word before finds it changed) and
-//!     put on a stack of its mm, and one RCU head of the mm comes again for all that are there. So a holder
+//!     put on a stack of its mm, and one RCU head of the mm comes again for all that are there, until it is refused
+//!     four times, with one lane once; what was refused goes behind the rest. So a holder
 //!     that has stopped costs a callback in each grace period, however many pages wait for it; and `reclaim`
 //!     is not run twice.
 //! 16. *A queued head can be run by any thread*, for everybody's fragments on its page wait for it.
@@ -130,11 +131,12 @@
 //!     page, confirms them. Each handle takes what is there when it lets go of what it holds, and passes nothing
 //!     on before its next use, so the last to go leaves nothing. Nor does an allocation fail while it is there.
 //! 23. *A listed page is on a list of the lane that its word names, and that changes under the locks of both lanes*, when a
-//!     taker finds nothing in its own and fetches a page over. Only one of the two locks is waited for, so nobody
-//!     waits in a circle. Takers who found the page before still take from it, since it is the same mm's. Whoever
-//!     gets a lane's lock looks at the word again: the page may be in another lane by now. An allocation fails only when all lanes
-//!     were looked at after the source had refused, and after those who were fetching for any of them have listed
-//!     their pages. An mm is closed lane by lane.
+//!     taker finds nothing in its own and fetches a page over. It waits for its own lane's lock and tries the other one:
+//!     a holder that has stopped holds up its lane alone. Takers who found the page before still take from it,
+//!     since it is the same mm's. Whoever gets a lane's lock looks at the word again: the page may be in another lane by
+//!     now. Before an allocation fails it looks at all lanes under all their locks, which it takes in their order,
+//!     since pages can move behind a look at one after the other; and it has waited for those who were fetching
+//!     for any lane. An mm is closed lane by lane, and what holds of a closed mm holds of each lane from then on.
 //!
 //! # Orderings
 //! Each happens-before edge has one carrier; everything else is Relaxed.
@@ -173,8 +175,9 @@
 //!   can have it; never in its retire, which at most tries the lock.
 //! - *close*: for every page. *shrink*: for every 16 pages that go, or 64 that it looks at.
 //!
-//! Retiring, reading and publishing never wait for it. So a thread that stops for ever while it holds an
-//! mm's lock stops those who need that mm's list, and nobody else: not what is retired, not readers,
+//! Retiring, reading and publishing never wait for it. So a thread that stops for ever while it holds a
+//! lane's lock stops those who need the lists of that lane (of the mm, if it has one lane), those whose allocation would fail otherwise,
+//! and nobody else: not what is retired, not readers,
 //! no other mm, no callback. One that stops between its change of a word and the call that this asks
 //! for keeps what waits on that page from coming back, and nothing else; one that stops with a handle
 //! keeps what the handle holds; and one that stops in a section holds up grace periods, as under any

@@ -192,13 +192,20 @@ fn lanes_of_the_callers() {
     let free = |lanes: NonNull<[Lane<16, Std<'static>>]>| {
         FREED.fetch_add(lanes.len(), Ordering::Relaxed);
     };
+    let lanes = NonNull::from(lanes);
     // SAFETY: the lanes are leaked, and empty.
-    let mm = unsafe { mm.lanes_at(lanes.into(), free) };
+    let mm = unsafe { mm.lanes_at(lanes, free) };
     let frag = mm.alloc().unwrap();
     drop(mm);
     assert_eq!(FREED.load(Ordering::Relaxed), 0, "the page pins the head");
     drop(frag);
     assert_eq!(FREED.load(Ordering::Relaxed), 4);
+    // SAFETY: the lanes have come back.
+    let mm = unsafe { self::mm(domain, &region, 1).lanes_at(lanes, free) };
+    drop(mm.alloc().expect("lanes may be used again"));
+    drop(mm);
+    assert_eq!(FREED.load(Ordering::Relaxed), 8);
+    assert_eq!(region.pages_out(), 0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The lock of an mm's partial list.
+//! The lock of an mm's lists, or with [lanes](crate::Mm::lanes) of a lane's.
 //!
 //! Why not `lock_api::RawMutex`: its `const INIT` cannot be had under loom, and it does not say
 //! what this crate needs of `unlock` (see [`RawLock`]). Nor could an adapter over every `RawMutex`
@@ -21,6 +21,10 @@ pub unsafe trait RawLock: Send + Sync {
     fn new() -> Self;
 
     /// Waits until the lock is free and takes it. Must not run RCU callbacks meanwhile.
+    ///
+    /// Nobody waits who holds another lock of the same mm, but for an allocation that is about to fail: it takes the locks
+    /// of all [lanes](crate::Mm::lanes), in their order. Who fetches a page over tries a second one while it holds
+    /// its own. They are released in the reverse order.
     ///
     /// Callbacks only ever try the lock, but for what an embedder's own code does in one: a
     /// [hook](crate::Hooks), the destructor of the hooks or of the source, or a `dispose`, that does

@@ -43,9 +43,11 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
 ) -> Result<Option<Step<FRAGS>>, (M, u64)> {
     // SAFETY: descriptors are type-stable.
     let word = unsafe { &page.as_ref().word };
-    let mut lists = Lists::Partial;
+    let mut closed = None;
     let mut now = word.load(Ordering::Relaxed);
     loop {
+        let lane = Word::<FRAGS>::from_bits(now).lane();
+        let lists = if closed == Some(lane) { Lists::Nothing } else { Lists::Partial };
         let step = |lists| transition(Word::from_bits(now), lists).map_err(|misuse| (misuse, now));
         let plain = step(lists)?;
         // SAFETY: the page, which the transition has not been made for, pins its mm's head.
@@ -60,7 +62,6 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
             }
             continue;
         }
-        let lane = Word::<FRAGS>::from_bits(now).lane();
         match wait {
             Wait::ForLock => head.lock(lane),
             Wait::Never if head.try_lock(lane) => {}
@@ -70,9 +71,9 @@ pub(crate) unsafe fn apply<const FRAGS: usize, const SIZE: usize, E: Embed, M>(
             }
         }
         // SAFETY: under the lock.
-        if unsafe { !head.is_open(lane) } {
-            lists = Lists::Nothing;
-        }
+        let open = unsafe { head.is_open(lane) };
+        closed = (!open).then_some(lane);
+        let lists = if open { Lists::Partial } else { Lists::Nothing };
         // SAFETY: under the lock.
         let done = unsafe { head.apply_locked(page, lane, lists, reserved, &transition) };
         // SAFETY: ours. The mm is open, and its owner's pin stays until it gets the lock; or

@@ -126,7 +126,7 @@ unsafe fn give_back<const FRAGS: usize, const SIZE: usize, E: Embed>(gathered: &
         let lane = Word::<FRAGS>::from_bits(word.load(Ordering::Relaxed)).lane();
         // SAFETY: the page pins its mm's head.
         if !unsafe { MmHead::give_back_locked(head, lane, gathered) } {
-            // A closed mm lists nothing, and its words are changed without the lock.
+            // A closed lane lists nothing, and the words of its pages are changed without the lock.
             for pieces in gathered.iter_mut().filter_map(Option::take) {
                 // SAFETY: passed on to the caller.
                 unsafe { free::give_back::<FRAGS, SIZE, E>(pieces) };

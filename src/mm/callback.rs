@@ -139,6 +139,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     unsafe extern "C" fn see_to_them(rcu: NonNull<RcuHead>) {
         // SAFETY: only the RCU head in an mm's head is queued with this function.
         let head: NonNull<Self> = unsafe { rcu.byte_sub(offset_of!(Self, waiting)) }.cast();
+        let mut refused = 0;
         for _ in 0..PAGES {
             // SAFETY: a page waits, and pins the head.
             let waiting = unsafe { &head.as_ref().waiting };
@@ -151,9 +152,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
                 return unsafe { Self::come_again(head, page) };
             }
             if !settled {
-                // SAFETY: just taken off.
-                unsafe { waiting.put_back(page) };
-                break;
+                // Behind the others, which may wait for another lane's lock.
+                // SAFETY: it waits as it did. The head is queued below: one more page is there.
+                unsafe { waiting.push(page) };
+                refused += 1;
+                // SAFETY: a page waits, and pins the head.
+                if refused == 4 || unsafe { head.as_ref() }.has_one_lane() {
+                    break;
+                }
             }
             if last {
                 return;

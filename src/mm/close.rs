@@ -16,7 +16,11 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Closes the mm: takes every page off the list, and lists none again. Never waits for a grace
     /// period.
     pub(crate) fn close(&self) {
-        self.all_lanes().for_each(|lane| self.close_lane(lane));
+        self.close_from(0);
+    }
+
+    fn close_from(&self, first: usize) {
+        self.all_lanes().skip(first).for_each(|lane| self.close_lane(lane));
     }
 
     fn close_lane(&self, lane: usize) {
@@ -30,9 +34,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             // SAFETY: ours; the caller's handle is the pin.
             unsafe { Self::unlock(self.into(), lane) };
             match step {
-                None => bad_link::<FRAGS, E::Source>(&self.source, page),
+                None => {
+                    let _rest = Rest(self, lane + 1);
+                    bad_link::<FRAGS, E::Source>(&self.source, page);
+                }
                 Some(step) => {
-                    let rest = Rest(self);
+                    let rest = Rest(self, lane);
                     // SAFETY: the step was made just now.
                     unsafe { go_home::<FRAGS, SIZE, E>(page, step) };
                     mem::forget(rest);
@@ -69,11 +76,11 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 }
 
-/// Goes on with a close when the hook has panicked for one of the pages.
-struct Rest<'a, const FRAGS: usize, const SIZE: usize, E: Embed>(&'a MmHead<FRAGS, SIZE, E>);
+/// Goes on with a close, from this lane on, when the hook has panicked for one of the pages, or a list was broken.
+struct Rest<'a, const FRAGS: usize, const SIZE: usize, E: Embed>(&'a MmHead<FRAGS, SIZE, E>, usize);
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Rest<'_, FRAGS, SIZE, E> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.close_from(self.1);
     }
 }

@@ -6,7 +6,7 @@
 //! forbidden by contract: the end of `unlock` ([`RawLock`]) and the end of `call` ([`Rcu`]). On the
 //! crate's side this holds: **a thread that changes a word under the lock is covered by a pin until
 //! it has unlocked**. While the mm is open its owner is such a pin, for the owner has to get the
-//! lock to close it; once it is closed, words are changed without the lock, but for the closer
+//! lock of each lane to close it; once it is closed, words are changed without the lock, but for the closer
 //! itself, whose handle is the pin.
 
 use core::{
@@ -23,7 +23,7 @@ use crate::{
     sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell},
 };
 
-/// What changes page by page, and not with every fragment.
+/// What is counted page by page.
 pub(super) struct Counts {
     /// Handles in the lower half, pages in the upper.
     pins: AtomicU64,
@@ -48,7 +48,7 @@ pub struct MmHead<const FRAGS: usize, const SIZE: usize, E: Embed> {
     dispose: unsafe fn(NonNull<Self>),
 }
 
-// SAFETY: the parts are Send and Sync by their traits; `closed` and the list are counts by the
+// SAFETY: the parts are Send and Sync by their traits; `closed` and the list are guarded by the
 // lock, and `dispose` is a plain function.
 unsafe impl<const FRAGS: usize, const SIZE: usize, E: Embed> Send for MmHead<FRAGS, SIZE, E> {}
 // SAFETY: as above.

@@ -39,6 +39,15 @@ pub(super) struct Side<const FRAGS: usize, E: Embed> {
 }
 
 impl<const FRAGS: usize, E: Embed> Side<FRAGS, E> {
+    /// Forgets the mm that it was of before, whose lists it has left empty.
+    fn begin_anew(&self) {
+        // SAFETY: nobody else uses the lane.
+        self.closed.with_mut(|closed| unsafe { *closed = false });
+        self.pages.store(0, Ordering::Relaxed);
+        self.takes.store(0, Ordering::Relaxed);
+        self.watched.store(0, Ordering::Relaxed);
+    }
+
     fn new() -> Self {
         Self {
             lock: E::Lock::new(),
@@ -133,6 +142,10 @@ impl<const FRAGS: usize, E: Embed> Lanes<FRAGS, E> {
     /// There can be so many, they are this mm's alone until `free` is called with them, and nobody uses the mm yet.
     pub(super) unsafe fn give(&self, lanes: NonNull<[Lane<FRAGS, E>]>, free: FreeLanes<FRAGS, E>) {
         self.check_none();
+        // SAFETY: passed on to the caller.
+        for lane in unsafe { lanes.as_ref() } {
+            lane.side.begin_anew();
+        }
         let given = Given { at: lanes.cast(), mask: lanes.len() - 1, free };
         // SAFETY: passed on to the caller.
         self.front.given.with_mut(|place| unsafe { *place = Some(given) });
@@ -197,6 +210,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// The numbers of all lanes.
     pub(super) fn all_lanes(&self) -> RangeInclusive<usize> {
         0..=self.lanes.mask()
+    }
+
+    pub(super) fn has_one_lane(&self) -> bool {
+        self.lanes.mask() == 0
     }
 
     /// Takes a lane's lock.

@@ -116,17 +116,18 @@ impl<const N: usize, S: PageSource> PartialList<N, S> {
             let page = source.desc(link).ok_or(BadLink)?;
             // SAFETY: a source's descriptors may be looked at whenever it lives.
             let desc = unsafe { page.as_ref() };
-            // LISTED and HOST of our own pages change only under the lock. An overwritten link can lead
-            // to a page of another mm, which may have more fragments, and has its nodes under another
-            // lock. Acquire pairs with the Release of the change that listed it, so that its owner is
+            // LISTED, HOST and what list it is on change of our own pages only under the lock. An overwritten link
+            // can lead to a page of another mm, which may have more fragments, or of another lane, and has its nodes
+            // under another lock. Acquire pairs with the Release of the change that listed it, so that its owner is
             // seen with it.
-            let word = Word::<N>::from_bits(desc.word.load(Ordering::Acquire));
-            if desc.look_at_mm() != owner {
+            let other = Word::<N>::from_bits(desc.word.load(Ordering::Acquire));
+            let is_here = other.lane() == word.lane() && other.is_shown() == word.is_shown();
+            if desc.look_at_mm() != owner || !is_here {
                 return Err(BadLink);
             }
             // Pages are aligned to their size.
             let inside = link.addr().get() % S::PAGE_SIZE;
-            let is_host = word.host().is_some_and(|host| inside == host * (S::PAGE_SIZE / N));
+            let is_host = other.host().is_some_and(|host| inside == host * (S::PAGE_SIZE / N));
             // SAFETY: evaluated only when `link` is the host of a page that this mm lists.
             if is_host && unsafe { read(link) }[back] == host.as_ptr() {
                 Ok(true)

@@ -2,10 +2,15 @@
 
 use core::ptr::NonNull;
 
-use super::{head::MmHead, list::BadLink};
+use super::{
+    head::MmHead,
+    list::BadLink,
+    misuse::bad_link,
+    take::{Locked, Take},
+};
 use crate::{
     embed::{Embed, RawLock},
-    page::{PageDesc, word::Word},
+    page::{PageDesc, mask::Mask, word::Word},
     sync::Ordering,
 };
 
@@ -20,7 +25,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let is_rich = |other| self.lanes.side(other).pages.load(Ordering::Relaxed) > RICH;
         let watched = &self.lanes.side(lane).watched;
         let seen = watched.load(Ordering::Relaxed);
-        let before = (seen >> 32) as usize;
+        let before = (seen >> 32) as usize & self.all_lanes().end();
         let is_idle = before != lane && takes(before) == seen as u32;
         if is_idle && self.first_in(before).is_some() {
             return Some(before);
@@ -40,51 +45,53 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         takes.store(takes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// Fetches a page over from one lane to another: not the only one that is shown there, and only if nobody holds the
-    /// lock there; says whether it has.
-    pub(super) fn fetch_over(
-        &self,
-        from: usize,
-        to: usize,
-    ) -> Result<bool, (NonNull<PageDesc>, BadLink)> {
+    /// Takes from another lane: from a page that is fetched over, or from the only one that is shown there. `None` if
+    /// somebody holds the lock there, or there is nothing any more: nobody waits for others than those of its own lane.
+    pub(super) fn take_from(&self, from: usize, to: usize, take: Take<FRAGS>) -> Option<Locked> {
         self.lock(to);
-        let fetched = if self.lanes.side(from).lock.try_lock() {
+        let found = self.lanes.side(from).lock.try_lock().then(|| {
             // SAFETY: under both locks.
-            let fetched = unsafe { self.fetch_over_locked(from, to) };
+            let found = unsafe { self.take_over(from, to, take) };
             // SAFETY: ours; the caller's handle is the pin.
             unsafe { Self::unlock(self.into(), from) };
-            fetched
-        } else {
-            Ok(false)
-        };
+            found
+        });
         // SAFETY: as above.
         unsafe { Self::unlock(self.into(), to) };
-        fetched
+        self.unwrap_found(found?)
     }
 
     /// # Safety
     /// The caller holds the locks of both lanes, which are two.
-    unsafe fn fetch_over_locked(
-        &self,
-        from: usize,
-        to: usize,
-    ) -> Result<bool, (NonNull<PageDesc>, BadLink)> {
+    unsafe fn take_over(&self, from: usize, to: usize, take: Take<FRAGS>) -> Found {
         // SAFETY: under the locks.
         let open = [from, to].into_iter().all(|lane| unsafe { self.is_open(lane) });
         let [shown, quiet] = self.lists(from);
         let Some(page) = quiet.first().or_else(|| shown.first()).filter(|_| open) else {
-            return Ok(false);
+            return Ok(None);
         };
+        // SAFETY: under the locks, and the first page of a list.
+        unsafe { self.move_over(page, to) }.map_err(|broken| (page, broken))?;
+        // SAFETY: under the lock of its lane, whichever that is.
+        let mask = unsafe { self.take_listed(page, take) }.map_err(|broken| (page, broken))?;
+        Ok(Some((page, mask)))
+    }
+
+    /// Moves a page to another lane, unless it is the only one that is shown in its own.
+    ///
+    /// # Safety
+    /// The caller holds the locks of both lanes, and the page is listed.
+    unsafe fn move_over(&self, page: NonNull<PageDesc>, to: usize) -> Result<(), BadLink> {
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
         // LISTED, HOST, SHOWN and the lane change only under the lock.
         let there = Word::<FRAGS>::from_bits(desc.word.load(Ordering::Relaxed));
         // SAFETY: under the lock, the first page of a list.
-        unsafe { self.check(page, there) }.map_err(|broken| (page, broken))?;
+        unsafe { self.check(page, there) }?;
         // SAFETY: just checked.
         let next = unsafe { self.list_of(there).after(&self.source, page, there) };
         if there.is_shown() && next.is_none() {
-            return Ok(false);
+            return Ok(());
         }
         // SAFETY: just checked, and its host is taken under the lock only.
         unsafe { self.unlink(page, there) };
@@ -95,6 +102,36 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let here = Word::<FRAGS>::from_bits(was).in_lane(to);
         // SAFETY: it was unlinked just now, and is listed again.
         unsafe { self.link(page, here) };
-        Ok(true)
+        Ok(())
+    }
+
+    /// Takes from whichever lane has something, under the locks of all: a page that moves meanwhile could be overlooked.
+    pub(super) fn take_from_all(&self, lane: usize, take: Take<FRAGS>) -> Option<Locked> {
+        self.all_lanes().for_each(|lane| self.lock(lane));
+        // SAFETY: under the lock.
+        let found = if unsafe { self.is_open(lane) } {
+            self.first().map_or(Ok(None), |page| {
+                // SAFETY: under the lock of its lane, the first page of a list.
+                let taken = unsafe { self.take_listed(page, take) };
+                taken.map(|mask| Some((page, mask))).map_err(|broken| (page, broken))
+            })
+        } else {
+            Ok(None)
+        };
+        for lane in self.all_lanes().rev() {
+            // SAFETY: ours; the caller's handle is the pin.
+            unsafe { Self::unlock(self.into(), lane) };
+        }
+        self.unwrap_found(found)
+    }
+
+    fn unwrap_found(&self, found: Found) -> Option<Locked> {
+        match found {
+            Ok(found) => found.map(|(page, mask)| Locked::Taken(page, mask)),
+            Err((page, BadLink)) => bad_link::<FRAGS, E::Source>(&self.source, page),
+        }
     }
 }
+
+/// What a page gave under the lock, if there was one, or the page that is broken.
+type Found = Result<Option<(NonNull<PageDesc>, Mask)>, (NonNull<PageDesc>, BadLink)>;

@@ -27,8 +27,11 @@ fn claim<const N: usize>(word: &AtomicU64, now: u64, taken: Word<N>) -> Result<(
     word.compare_exchange_weak(now, taken.bits(), Ordering::Acquire, Ordering::Relaxed).map(drop)
 }
 
-/// What the list gave.
-enum Locked {
+/// Answers with a listed word's successor and what is taken by it.
+pub(super) type Take<const N: usize> = fn(Word<N>) -> Option<(Word<N>, Mask)>;
+
+/// What the lists gave.
+pub(super) enum Locked {
     Taken(NonNull<PageDesc>, Mask),
     Empty,
     Closed,
@@ -97,18 +100,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         head: NonNull<Self>,
         lane: usize,
         choosy: bool,
-        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+        take: Take<FRAGS>,
         fresh: impl FnOnce(NonNull<Self>) -> Result<(NonNull<PageDesc>, Mask), AllocError>,
     ) -> Result<(NonNull<PageDesc>, Mask), AllocError> {
         // SAFETY: the caller's pin keeps the head.
         let this = unsafe { head.as_ref() };
         let mut patience = Patience::new();
         let fetching = loop {
-            let found = if choosy && !this.source.is_scarce() {
-                this.take_here(lane, take)
-            } else {
-                this.take_anywhere(lane, take)
-            };
+            let mut found = this.take_here(lane, take);
+            if matches!(found, Locked::Empty) && (!choosy || this.source.is_scarce()) {
+                found = this.take_anywhere(lane, take);
+            }
             match found {
                 Locked::Taken(page, mask) => {
                     this.hurry_if_scarce();
@@ -191,62 +193,31 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
 
     /// The way under the lock in the taker's lane, or in another that has more than it needs, or is not in use. There may
     /// be something in those that are, too, but their takers are left alone as long as the source has pages.
-    fn take_here(
-        &self,
-        lane: usize,
-        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
-    ) -> Locked {
-        match self.take_locked(lane, true, take) {
-            Locked::Empty => self
-                .lane_to_take_from(lane)
-                .map_or(Locked::Empty, |other| self.take_from(other, lane, take)),
+    fn take_here(&self, lane: usize, take: Take<FRAGS>) -> Locked {
+        let found = self.take_locked(lane, take);
+        let other = || self.lane_to_take_from(lane);
+        match found {
+            Locked::Empty => {
+                other().and_then(|other| self.take_from(other, lane, take)).unwrap_or(found)
+            }
             found => found,
         }
     }
 
     /// The way under the lock from whichever lane has something.
-    fn take_anywhere(
-        &self,
-        lane: usize,
-        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
-    ) -> Locked {
-        // What was there may be gone, or have come over, and gone home from here: then it is looked again.
-        loop {
-            let found = self.take_locked(lane, true, take);
-            if !matches!(found, Locked::Empty) {
-                return found;
+    fn take_anywhere(&self, lane: usize, take: Take<FRAGS>) -> Locked {
+        match self.take_locked(lane, take) {
+            Locked::Empty if !self.has_one_lane() => {
+                self.take_from_all(lane, take).unwrap_or(Locked::Empty)
             }
-            let Some(other) = self.other_lanes(lane, lane).next() else { return found };
-            let found = self.take_from(other, lane, take);
-            if !matches!(found, Locked::Empty) {
-                return found;
-            }
-        }
-    }
-
-    /// Takes from another lane: from a page that comes over, or from the only one.
-    fn take_from(
-        &self,
-        other: usize,
-        lane: usize,
-        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
-    ) -> Locked {
-        match self.fetch_over(other, lane) {
-            Ok(true) => self.take_locked(lane, true, take),
-            Ok(false) => self.take_locked(other, false, take),
-            Err((page, BadLink)) => bad_link::<FRAGS, E::Source>(&self.source, page),
+            found => found,
         }
     }
 
     /// The way under the lock, from the first page of the list anew: the page that was looked at
     /// without it may be another mm's by now. `take` answers with a listed word's successor and what
-    /// is taken by it. `own` is whether it is the taker's lane.
-    fn take_locked(
-        &self,
-        lane: usize,
-        own: bool,
-        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
-    ) -> Locked {
+    /// is taken by it.
+    fn take_locked(&self, lane: usize, take: Take<FRAGS>) -> Locked {
         self.lock(lane);
         // SAFETY: under the lock.
         let open = unsafe { self.is_open(lane) };
@@ -256,10 +227,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
             // SAFETY: under the lock, the list's first page.
             Some(page) => match unsafe { self.take_listed(page, take) } {
                 Ok(mask) => {
-                    if own {
-                        // SAFETY: as above.
-                        unsafe { self.count_take(lane) };
-                    }
+                    // SAFETY: as above.
+                    unsafe { self.count_take(lane) };
                     Locked::Taken(page, mask)
                 }
                 Err(BadLink) => {
@@ -278,10 +247,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     ///
     /// # Safety
     /// The caller holds the lock, and the page is on the list.
-    unsafe fn take_listed(
+    pub(super) unsafe fn take_listed(
         &self,
         page: NonNull<PageDesc>,
-        take: fn(Word<FRAGS>) -> Option<(Word<FRAGS>, Mask)>,
+        take: Take<FRAGS>,
     ) -> Result<Mask, BadLink> {
         // SAFETY: passed on to the caller.
         unsafe { self.show(page) }?;

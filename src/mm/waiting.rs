@@ -84,19 +84,6 @@ impl Waiting {
             rest == MARK && self.top.compare_exchange(MARK, ptr::null_mut(), set, seen).is_ok();
         (page, last)
     }
-
-    /// Puts back what was not the last page.
-    ///
-    /// # Safety
-    /// As for [`pop`](Self::pop), which has just given the page.
-    pub(super) unsafe fn put_back(&self, page: NonNull<PageDesc>) {
-        // SAFETY: the field is the callback's, here and below.
-        let rest = self.rest.with(|rest| unsafe { *rest });
-        // SAFETY: the page is the callback's.
-        unsafe { put_in_front(page, rest) };
-        // SAFETY: as above.
-        self.rest.with_mut(|place| unsafe { *place = page.as_ptr() });
-    }
 }
 
 /// # Safety

@@ -178,3 +178,33 @@ fn emptied_while_fetched_over() {
         drop(mm.end());
     });
 }
+
+/// A page moves to the lane of a taker, which has looked there, before that looks at the lane that it came from.
+///
+/// ```text
+/// setup   lane 1: Y F = {3}, X F = {2, 3}; lane 0: nothing; nothing at the source
+/// main (lane 0)                   other (lane 0 as well)
+/// nothing at the source           nothing at the source; Y is not the only one: over to lane 0; take
+/// lane 0: nothing; then lane 1
+/// ```
+///
+/// Rule 23. Two threads and one before them, at most 4 preemptions. Fails with a taker that gets nothing when it looks at
+/// one lane after the other.
+#[test]
+fn moved_behind_a_look() {
+    explore_within::<256, _>(Some(4), 3, 2, || {
+        let mm = in_lanes();
+        let setup = spawn(move || {
+            let mut frags: Vec<_> = (0..8).map(|_| take(&mm, 0).unwrap()).collect();
+            frags.drain(2..4).for_each(give_back);
+            give_back(frags.pop().unwrap());
+            frags
+        });
+        let frags = setup.join().unwrap();
+        let other = spawn(move || take(&mm, 0));
+        let mine = take(&mm, 0).expect("there are three");
+        let theirs = other.join().unwrap().expect("there are three");
+        frags.into_iter().chain([mine, theirs]).for_each(retire);
+        drop(mm.end());
+    });
+}

@@ -18,7 +18,8 @@ impl Inner {
     /// Gives memory back to the system if enough pages wait for that: as many as one call is for, so that
     /// each of many threads does its share. Nobody waits here; who has no page at all comes first.
     pub(super) fn discard_excess<const PAGE: usize>(&self) {
-        while self.discard_some::<PAGE>() {}
+        // Once more for those that came back meanwhile and found room; not for ever, since others do their share.
+        let _ = self.discard_some::<PAGE>() && self.discard_some::<PAGE>();
     }
 
     /// Gives the memory of as many pages back as one call is for; says whether there were so many.

@@ -38,7 +38,7 @@ const LANE: u32 = 57;
 /// | 54 | LIVE | an mm owns the page |
 /// | 55 | HOOKED | the grace period of P is over and the hook has run: only the list work is left to do |
 /// | 56 | | zero |
-/// | 57..64 | LANE | the number of the lane on whose list it is when it is listed and shown |
+/// | 57..64 | LANE | the number of the lane on one of whose lists it is when it is listed |
 ///
 /// Fragments in none of F, P and X are *used* (U).
 ///
@@ -48,8 +48,8 @@ const LANE: u32 = 57;
 /// - X is empty when P is, and HOOKED is clear (a call is in flight exactly while P is not empty);
 /// - LISTED implies that F is not empty, and HOST is in F.
 ///
-/// While the mm is open, LISTED is set whenever F is not empty; so an unlisted page with something in
-/// F tells that its mm was closed.
+/// While the page's lane is open, LISTED is set whenever F is not empty; so an unlisted page with something in
+/// F tells that its mm is being closed, or was.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Word<const N: usize>(u64);
 

@@ -150,7 +150,6 @@
 //! | unpublishing before the comparison of tickets, unlinking before the page's ticket | the RCU's [`ticket`](crate::Rcu::ticket) |
 //! | a page's callback before its mm comes again for it, and one such round before the next | Release and Acquire of the stack's top |
 //! | that a page is being fetched before another allocation fails for want of it | Release fence before the source is asked, Acquire fence after it has refused; the source's own state between them |
-//! | that a page is listed before the end of its fetch | Release of the fetchers' count going down; Acquire of its load |
 //! | descriptor and first word before a page is found | Release and Acquire of the list's first-page pointer |
 //! | what is written before publishing | Release of the slot's swap; Acquire of its load |
 //! | retire before the callback, sections before the callback | the RCU implementation ([`Rcu`]) |

@@ -126,6 +126,21 @@ fn empty_pages_of_all_lanes_are_sent_home() {
     assert_eq!(region.pages_out(), 0);
 }
 
+#[test]
+fn a_closed_mm_keeps_no_page_in_any_lane() {
+    let (domain, region) = (OwnedDomain::new(), Region::new(64).unwrap());
+    let mm = mm(&domain, &region, 4).keeping(32);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let frags = || (0..64).map(|_| mm.alloc().unwrap()).collect::<Vec<_>>();
+            scope.spawn(move || drop(frags())).join().unwrap();
+        }
+    });
+    assert_ne!(mm.pages(), 0);
+    drop(mm);
+    assert_eq!(region.pages_out(), 0);
+}
+
 /// Threads in more lanes than there are, and fewer; each writes its number into what it has.
 #[test]
 fn a_crowd_in_lanes() {

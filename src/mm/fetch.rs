@@ -69,16 +69,16 @@ impl<'m> Fetching<'m> {
 
 impl Drop for Fetching<'_> {
     fn drop(&mut self) {
-        // Release: the page is listed before.
-        self.0.fetch_sub(1, Ordering::Release);
+        // Relaxed, here and below: whoever sees this and then gets the lock gets it after the fetcher, who had it to list
+        // the page.
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Whether somebody fetches a page for one of these lanes and has not listed it.
     fn is_fetching(&self, mut lanes: RangeInclusive<usize>) -> bool {
-        // Acquire pairs with the Release above.
-        lanes.any(|lane| self.fetching(lane).load(Ordering::Acquire) != 0)
+        lanes.any(|lane| self.fetching(lane).load(Ordering::Relaxed) != 0)
     }
 
     /// Whether somebody fetches a page for any lane, who may have got the page that the caller has asked for in vain.

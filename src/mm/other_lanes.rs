@@ -21,6 +21,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Another lane from which a taker of this one had better take than from a page of its own: one that nobody takes
     /// from himself, as far as a second look shows, or that has plenty.
     pub(super) fn lane_to_take_from(&self, lane: usize) -> Option<usize> {
+        if self.has_one_lane() {
+            return None;
+        }
         let takes = |other| self.lanes.side(other).takes.load(Ordering::Relaxed);
         let is_rich = |other| self.lanes.side(other).pages.load(Ordering::Relaxed) > RICH;
         let watched = &self.lanes.side(lane).watched;

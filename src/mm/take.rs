@@ -108,7 +108,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let mut patience = Patience::new();
         let fetching = loop {
             let mut found = this.take_here(lane, take);
-            if matches!(found, Locked::Empty) && (!choosy || this.source.is_scarce()) {
+            let insist = || !this.has_one_lane() && (!choosy || this.source.is_scarce());
+            if matches!(found, Locked::Empty) && insist() {
                 found = this.take_anywhere(lane, take);
             }
             match found {

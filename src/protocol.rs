@@ -134,7 +134,7 @@
 //!     taker finds nothing in its own and fetches a page over. It waits for its own lane's lock and tries the other one:
 //!     a holder that has stopped holds up its lane alone. Takers who found the page before still take from it,
 //!     since it is the same mm's. Whoever gets a lane's lock looks at the word again: the page may be in another lane by
-//!     now. Before an allocation fails it looks at all lanes under all their locks, which it takes in their order,
+//!     now. Before an allocation fails it looks at all lanes under all their locks, waiting for none while it holds another,
 //!     since pages can move behind a look at one after the other; and it has waited for those who were fetching
 //!     for any lane. An mm is closed lane by lane, and what holds of a closed mm holds of each lane from then on.
 //!
@@ -169,7 +169,7 @@
 //! - *give back, end of a grace period*: when a page goes on the list because something on it is
 //!   free again, and when it leaves it because all is. A callback only tries, and if somebody has
 //!   the lock its page is seen to after another grace period; what waits in X on the page waits along.
-//!   In a batch ([`Frag::give_back_all`]) 16 pages share one hold of the lock.
+//!   In a batch ([`Frag::give_back_all`]) 16 pages of one lane share one hold of its lock.
 //! - *a handle*: to claim a page, and where it lets go of what it holds, as above, unless another handle
 //!   can have it; never in its retire, which at most tries the lock.
 //! - *close*: for every page. *shrink*: for every 16 pages that go, or 64 that it looks at.
@@ -183,7 +183,7 @@
 //! RCU. What one holds up that stops inside a callback, or where callbacks are queued, is the RCU's
 //! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms (one of which may
 //! stand for all pages that wait for one mm's lock), or those of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
-//! that `get` waits for, and one `put` in 64, and a callback with it.) This is what *lock-free* means here, and
+//! that `get` waits for, and one `put` in 64, or each while pages are scarce, and a callback with it.) This is what *lock-free* means here, and
 //! no more. On recorded page-table traces the lock is taken 158 to 298 times in 1000 operations without
 //! handles, and 115 to 298 times with one for each processor (`results/replay.md` in the repository).
 //!

@@ -45,7 +45,7 @@ fn takers_in_different_lanes_take_from_different_pages() {
     let more: Vec<_> = (0..4).map(|_| mm.alloc().unwrap()).collect();
     let here: HashSet<_> = mine.iter().chain(&more).map(page).collect();
     assert_eq!(here.len(), 1, "there is one page in this lane");
-    // The first few are from the other lane's page, so that none is left lying.
+    // Some may be from the other lane's page.
     let of_their_own = theirs.iter().filter(|frag| !here.contains(&page(frag))).count();
     assert!((10..=16).contains(&of_their_own), "{of_their_own}");
     assert_eq!(mm.pages(), 2);

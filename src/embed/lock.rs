@@ -22,9 +22,9 @@ pub unsafe trait RawLock: Send + Sync {
 
     /// Waits until the lock is free and takes it. Must not run RCU callbacks meanwhile.
     ///
-    /// Nobody waits who holds another lock of the same mm, but for an allocation that is about to fail: it takes the locks
-    /// of all [lanes](crate::Mm::lanes), in their order. Who fetches a page over tries a second one while it holds
-    /// its own. They are released in the reverse order.
+    /// Nobody waits who holds another lock of the same mm. Who fetches a page over from another
+    /// [lane](crate::Mm::lanes) tries a second one, and an allocation that is about to fail tries those of all lanes, in
+    /// their order. They are released in the reverse order.
     ///
     /// Callbacks only ever try the lock, but for what an embedder's own code does in one: a
     /// [hook](crate::Hooks), the destructor of the hooks or of the source, or a `dispose`, that does

@@ -1,7 +1,7 @@
 //! Lanes: takers are spread over several lists of pages.
 //!
 //! An mm lists its pages in as many lanes as it has, each with a lock of its own, and each taker looks at its lane. So
-//! who takes in one lane writes nothing that takers in another read. Each page's word says in which lane it is; it comes
+//! who finds something there writes nothing that takers in another read. Each page's word says in which lane it is; it comes
 //! back there, and stays until a taker in another lane, who finds nothing in its own, fetches it over.
 
 use core::{fmt, hint, ops::RangeInclusive, ptr::NonNull};
@@ -242,7 +242,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let lanes = unsafe { &head.as_ref().lanes };
         // A reference to the lock alone: it is all cells and atomics, which may go while referred
         // to, and the rest is not.
-        let lock = &lanes.lane(lane).side.lock;
+        let lock = &lanes.side(lane).lock;
         // SAFETY: the caller holds the lock.
         unsafe { lock.unlock() };
     }

@@ -131,7 +131,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
 
     /// Gives the mm so many lanes, a power of two up to 128: lists of pages with a lock each. Each thread or
     /// processor, as the RCU [tells](crate::Rcu::lane) them apart, takes from the pages in its own with
-    /// [`alloc`](Self::alloc), and so shares no cache line with takers in others. Who finds nothing there takes
+    /// [`alloc`](Self::alloc), and as long as it finds some there shares no cache line with takers in others. Who finds none looks at all lanes, and takes
     /// from a lane that nobody takes from just then, or that has more than eight pages, and before that fails
     /// from any; but else it asks the source, though another lane has a page that is in use. So up to eight pages for each
     /// lane can be out that one lane would not need. A lane costs 256 bytes on most machines. Without this all
@@ -185,8 +185,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     }
 
     /// Sends the empty pages home that the mm [keeps](Self::keeping), and says how many there were.
-    /// Takes the lock for 16 of them at a time, and no longer than it takes to look at 64 pages of the
-    /// list, which is gone through once unless another `shrink` begins meanwhile. While others change the list, some can be missed.
+    /// Takes the lock for 16 of them at a time, and no longer than it takes to look at 64 pages of a
+    /// list, each of which is gone through once unless another `shrink` begins meanwhile. While others change the list, some can be missed.
     pub fn shrink(&self) -> usize {
         self.head().shrink()
     }

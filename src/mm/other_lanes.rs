@@ -21,9 +21,6 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Another lane from which a taker of this one had better take than from a page of its own: one that nobody takes
     /// from himself, as far as a second look shows, or that has plenty.
     pub(super) fn lane_to_take_from(&self, lane: usize) -> Option<usize> {
-        if self.has_one_lane() {
-            return None;
-        }
         let takes = |other| self.lanes.side(other).takes.load(Ordering::Relaxed);
         let is_rich = |other| self.lanes.side(other).pages.load(Ordering::Relaxed) > RICH;
         let watched = &self.lanes.side(lane).watched;
@@ -109,8 +106,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 
     /// Takes from whichever lane has something, under the locks of all: a page that moves meanwhile could be overlooked.
+    ///
+    /// Nobody waits for one lock while it holds another: a holder that has stopped stops this taker, and not those of the
+    /// lanes before.
     pub(super) fn take_from_all(&self, lane: usize, take: Take<FRAGS>) -> Option<Locked> {
-        self.all_lanes().for_each(|lane| self.lock(lane));
+        while let Err(held) = self.try_lock_all() {
+            self.lock(held);
+            // SAFETY: ours; the caller's handle is the pin.
+            unsafe { Self::unlock(self.into(), held) };
+        }
         // SAFETY: under the lock.
         let found = if unsafe { self.is_open(lane) } {
             self.first().map_or(Ok(None), |page| {
@@ -121,11 +125,25 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         } else {
             Ok(None)
         };
-        for lane in self.all_lanes().rev() {
+        self.unlock_below(self.all_lanes().count());
+        self.unwrap_found(found)
+    }
+
+    /// Takes the locks of all lanes, or none and says whose is held.
+    fn try_lock_all(&self) -> Result<(), usize> {
+        let held = self.all_lanes().find(|&lane| !self.lanes.side(lane).lock.try_lock());
+        held.map_or(Ok(()), |held| {
+            self.unlock_below(held);
+            Err(held)
+        })
+    }
+
+    /// Releases the locks of the first so many lanes, which the caller holds.
+    fn unlock_below(&self, end: usize) {
+        for lane in (0..end).rev() {
             // SAFETY: ours; the caller's handle is the pin.
             unsafe { Self::unlock(self.into(), lane) };
         }
-        self.unwrap_found(found)
     }
 
     fn unwrap_found(&self, found: Found) -> Option<Locked> {

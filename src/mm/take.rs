@@ -107,12 +107,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let this = unsafe { head.as_ref() };
         let mut patience = Patience::new();
         let fetching = loop {
-            let mut found = this.take_here(lane, take);
-            let insist = || !this.has_one_lane() && (!choosy || this.source.is_scarce());
-            if matches!(found, Locked::Empty) && insist() {
-                found = this.take_anywhere(lane, take);
-            }
-            match found {
+            match this.take_here(lane, choosy, take) {
                 Locked::Taken(page, mask) => {
                     this.hurry_if_scarce();
                     return Ok((page, mask));
@@ -193,16 +188,18 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 
     /// The way under the lock in the taker's lane, or in another that has more than it needs, or is not in use. There may
-    /// be something in those that are, too, but their takers are left alone as long as the source has pages.
-    fn take_here(&self, lane: usize, take: Take<FRAGS>) -> Locked {
+    /// be something in those that are, too, but who is `choosy` leaves their takers alone as long as pages are not scarce.
+    fn take_here(&self, lane: usize, choosy: bool, take: Take<FRAGS>) -> Locked {
         let found = self.take_locked(lane, take);
-        let other = || self.lane_to_take_from(lane);
-        match found {
-            Locked::Empty => {
-                other().and_then(|other| self.take_from(other, lane, take)).unwrap_or(found)
-            }
-            found => found,
+        if !matches!(found, Locked::Empty) || self.has_one_lane() {
+            return found;
         }
+        let other = if choosy && !self.source.is_scarce() {
+            self.lane_to_take_from(lane)
+        } else {
+            self.other_lanes(lane, lane).next()
+        };
+        other.and_then(|other| self.take_from(other, lane, take)).unwrap_or(found)
     }
 
     /// The way under the lock from whichever lane has something.

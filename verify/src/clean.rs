@@ -116,7 +116,7 @@ impl Clean {
     }
 
     fn add(&mut self, net: Net, tree: &Tree) -> Result<(), String> {
-        if let Some(build) = net.build(tree)? {
+        if let Some(build) = net.build(tree, &[])? {
             passed(net, run(build, HOUR))?;
         }
         let mut test = net.test(tree, &[])?;
@@ -154,7 +154,7 @@ pub fn killers<'a>(
     let mut seconds = BTreeMap::new();
     for (net, tests) in tests {
         let tests: Vec<_> = tests.into_iter().collect();
-        if let Some(build) = net.build(tree)? {
+        if let Some(build) = net.build(tree, &tests)? {
             passed(net, run(build, HOUR))?;
         }
         let done = passed(net, run(net.test(tree, &tests)?, HOUR))?;

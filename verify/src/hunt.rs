@@ -15,7 +15,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    nets::{Net, limit},
+    nets::{Net, ONE_TEST, limit},
     plant::Planted,
     run::{Ended, Run, run},
     store::{Outcome, Store, Verdict},
@@ -114,19 +114,24 @@ fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, Str
     let rest = Net::ALL.into_iter().filter(|net| net.concerns(&prey.planted));
     for (net, only) in first.chain(rest.map(|net| (net, None))) {
         let seconds = ground.seconds.get(&net).copied().unwrap_or(300.0);
-        if let Some(build) = net.build(tree)? {
+        let named = only.as_slice();
+        if let Some(build) = net.build(tree, named)? {
             // A compiler that takes that long compiles something that cannot be compiled.
             let built = run(build, limit(60.0)).map_err(|error| error.to_string())?;
+            if built.ended == Ended::TimedOut {
+                tree.forget_half_built()?;
+            }
             if built.ended != Ended::Well {
                 let error = complaint(&built)?;
                 return Ok(Verdict::Unviable { net: net.name().into(), error });
             }
         }
-        let test = match only {
-            Some(test) => net.test(tree, &[test])?,
-            None => net.search(tree)?,
+        let (test, limit) = if only.is_some() {
+            (net.test(tree, named)?, limit(seconds).min(ONE_TEST))
+        } else {
+            (net.search(tree)?, limit(seconds))
         };
-        let done = run(test, limit(seconds)).map_err(|error| error.to_string())?;
+        let done = run(test, limit).map_err(|error| error.to_string())?;
         if done.ended != Ended::Well {
             return Ok(Verdict::Killed {
                 net: net.name().into(),

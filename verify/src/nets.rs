@@ -48,14 +48,14 @@ impl Net {
             || planted.keys().any(|file| below.iter().any(|part| file.starts_with(part)))
     }
 
-    /// What cargo is to build for it.
-    fn targets(self, root: &Path) -> Result<Vec<String>, String> {
+    /// What cargo is to build for it, or for those of its tests.
+    fn targets(self, root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
         let fixed = |args: &[&str]| Ok(args.iter().map(|&arg| arg.to_owned()).collect());
         match self {
             Self::Unit => fixed(&["-p", "ptfrag", "--lib"]),
             Self::Tests => {
                 let mut args = vec!["-p".to_owned(), "ptfrag".to_owned()];
-                for name in integration_tests(root)? {
+                for name in integration_tests(root, only)? {
                     args.extend(["--test".to_owned(), name]);
                 }
                 Ok(args)
@@ -75,13 +75,13 @@ impl Net {
         }
     }
 
-    /// Builds the tests; there is nothing to build beforehand for those in the documentation.
-    pub fn build(self, tree: &Tree) -> Result<Option<Command>, String> {
+    /// Builds the tests, or what those are in; there is nothing to build beforehand for those in the documentation.
+    pub fn build(self, tree: &Tree, only: &[&str]) -> Result<Option<Command>, String> {
         if self == Self::Doc {
             return Ok(None);
         }
         let mut command = cargo(tree);
-        command.args(self.targets(tree.root())?).arg("--no-run");
+        command.args(self.targets(tree.root(), only)?).arg("--no-run");
         Ok(Some(command))
     }
 
@@ -89,7 +89,7 @@ impl Net {
     pub fn test(self, tree: &Tree, only: &[&str]) -> Result<Command, String> {
         let mut command = cargo(tree);
         command.env("PTFRAG_LOOM", "long");
-        command.args(self.targets(tree.root())?).arg("--");
+        command.args(self.targets(tree.root(), only)?).arg("--");
         if only.is_empty() {
             command.args(self.filter());
         } else {
@@ -109,8 +109,9 @@ impl Net {
 /// So many schedules of each shuttle test look for a fault of which nobody says where it is caught.
 pub const SCHEDULES: &str = "2000";
 
-/// The integration tests of the crate, without those of the example `replay`.
-fn integration_tests(root: &Path) -> Result<Vec<String>, String> {
+/// The integration tests of the crate, without those of the example `replay`; or those of them with a function of one of
+/// these names, if there are any.
+fn integration_tests(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
     let entries = fs::read_dir(root.join("tests")).map_err(|error| format!("tests: {error}"))?;
     let names = entries.flatten().filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
@@ -118,7 +119,14 @@ fn integration_tests(root: &Path) -> Result<Vec<String>, String> {
     });
     let mut names: Vec<_> = names.filter(|name| !name.starts_with("replay")).collect();
     names.sort();
-    Ok(names)
+    let function = |test: &&str| format!("fn {}(", test.rsplit("::").next().unwrap_or(test));
+    let functions: Vec<_> = only.iter().map(function).collect();
+    let has = |name: &String| {
+        let text = fs::read_to_string(root.join("tests").join(name).with_extension("rs"));
+        text.is_ok_and(|text| functions.iter().any(|function| text.contains(function)))
+    };
+    let with: Vec<_> = names.iter().filter(|name| has(name)).cloned().collect();
+    Ok(if with.is_empty() { names } else { with })
 }
 
 /// `cargo test` in the tree. A fault may allocate without end, so memory is limited.
@@ -141,3 +149,6 @@ fn cargo(tree: &Tree) -> Command {
 pub fn limit(seconds: f64) -> Duration {
     Duration::from_secs_f64(8.0 + 3.0 * seconds)
 }
+
+/// How much of that one test may take.
+pub const ONE_TEST: Duration = Duration::from_secs(150);

@@ -114,6 +114,15 @@ impl Tree {
         planted.keys().try_for_each(|name| self.write(name, &files[name]))
     }
 
+    /// Throws away what a compiler that was stopped has left for the next one.
+    pub fn forget_half_built(&self) -> Result<(), String> {
+        let half_built = self.target().join("debug/incremental");
+        match fs::remove_dir_all(&half_built) {
+            Err(error) if half_built.exists() => Err(format!("{}: {error}", half_built.display())),
+            _ => Ok(()),
+        }
+    }
+
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         let path = self.root.join(name);
         if fs::read(&path).is_ok_and(|old| old == bytes) {

@@ -3,7 +3,9 @@
 #![cfg(all(unix, feature = "std"))]
 
 use std::{
+    cell::Cell,
     collections::HashSet,
+    marker::PhantomData,
     mem::MaybeUninit,
     ptr::NonNull,
     sync::{
@@ -14,7 +16,7 @@ use std::{
     thread,
 };
 
-use ptfrag::{Domain, Lane, Mm, MmHead, OwnedDomain, Region, Std};
+use ptfrag::{Domain, Embed, Lane, Mm, MmHead, OwnedDomain, RawLock, Region, SpinLock, Std};
 
 type Mm16<'d> = Mm<16, 256, Std<'d>>;
 type Frag16<'d> = ptfrag::Frag<16, 256, Std<'d>>;
@@ -66,6 +68,34 @@ fn what_a_lane_leaves_lying_is_used_up() {
     });
 }
 
+/// Only a few lanes are looked at before a page is fetched, but others the next time.
+#[test]
+fn far_lanes_are_looked_at_too() {
+    let (domain, region) = (OwnedDomain::new(), Region::new(64).unwrap());
+    let mm = mm(&domain, &region, 128);
+    register(&domain);
+    let barrier = Barrier::new(100);
+    let theirs = thread::scope(|scope| {
+        let threads: Vec<_> = (0..100)
+            .map(|number| {
+                let (mm, domain, barrier) = (&mm, &domain, &barrier);
+                scope.spawn(move || {
+                    register(domain);
+                    // All are there at the same time, so each has a record of its own.
+                    barrier.wait();
+                    // One lane that is far from the first.
+                    (number == 50).then(|| mm.alloc().unwrap())
+                })
+            })
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let mine: Vec<_> = (0..24 * 16).map(|_| mm.alloc().unwrap()).collect();
+    let there = page(&theirs[0]);
+    assert!(mine.iter().any(|frag| page(frag) == there), "the idle page is left lying");
+    assert!(mm.pages() <= 25);
+}
+
 #[test]
 fn nothing_fails_beside_what_another_lane_has() {
     let (domain, region) = (OwnedDomain::new(), Region::new(1).unwrap());
@@ -103,6 +133,84 @@ fn pages_are_fetched_over() {
             drop(theirs);
         });
     });
+}
+
+/// Parts with a lock that nobody waits for who holds another.
+struct Polite<'d>(PhantomData<&'d ()>);
+
+impl<'d> Embed for Polite<'d> {
+    type Rcu = &'d Domain;
+    type Source = Region;
+    type Lock = PoliteLock;
+    type Hooks = ();
+}
+
+struct PoliteLock(SpinLock);
+
+thread_local! {
+    static HELD: Cell<u32> = const { Cell::new(0) };
+}
+
+// SAFETY: as the lock inside.
+unsafe impl RawLock for PoliteLock {
+    fn new() -> Self {
+        Self(SpinLock::new())
+    }
+
+    fn lock(&self) {
+        assert_eq!(HELD.get(), 0, "waits for a lock with another in hand");
+        self.0.lock();
+        HELD.set(1);
+    }
+
+    fn try_lock(&self) -> bool {
+        let locked = self.0.try_lock();
+        HELD.set(HELD.get() + u32::from(locked));
+        locked
+    }
+
+    unsafe fn unlock(&self) {
+        HELD.set(HELD.get() - 1);
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.unlock() };
+    }
+}
+
+/// A holder that has stopped may stop those who need what it holds, and not who needs a lock that these
+/// have taken before.
+#[test]
+fn nobody_waits_for_a_lane_with_another_in_hand() {
+    let (domain, region) = (OwnedDomain::new(), Region::new(3).unwrap());
+    let mm = Mm::<4, 1024, Polite<'_>>::new_in(&domain, region.clone(), ()).lanes(4);
+    let failed = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut held = Vec::new();
+                for round in 0..2000_usize {
+                    match mm.alloc() {
+                        Ok(frag) => held.push(frag),
+                        Err(_) => drop(failed.fetch_add(1, Ordering::Relaxed)),
+                    }
+                    if held.len() > round % 5 {
+                        let frag = held.swap_remove(round % held.len());
+                        if round % 2 == 0 {
+                            let _section = domain.read();
+                            frag.retire();
+                        }
+                    }
+                    if round % 64 == 0 {
+                        mm.shrink();
+                    }
+                }
+            });
+        }
+    });
+    assert_ne!(failed.into_inner(), 0, "not enough for four threads");
+    drop(mm);
+    while region.pages_out() != 0 {
+        domain.barrier();
+    }
 }
 
 #[test]

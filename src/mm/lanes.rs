@@ -282,10 +282,15 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         self.lists(lane).into_iter().find_map(PartialList::first)
     }
 
-    /// The other lanes in which something is listed, those behind `first` before the rest.
-    pub(super) fn other_lanes(&self, lane: usize, first: usize) -> impl Iterator<Item = usize> {
+    /// Of so many lanes behind `first`, those others than `lane` in which something is listed.
+    pub(super) fn other_lanes(
+        &self,
+        lane: usize,
+        first: usize,
+        most: usize,
+    ) -> impl Iterator<Item = usize> {
         let mask = self.lanes.mask();
-        let others = (1..=mask + 1).map(move |step| (first + step) & mask);
+        let others = (1..=most.min(mask + 1)).map(move |step| (first + step) & mask);
         others.filter(move |&other| other != lane && self.first_in(other).is_some())
     }
 

@@ -131,11 +131,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
 
     /// Gives the mm so many lanes, a power of two up to 128: lists of pages with a lock each. Each thread or
     /// processor, as the RCU [tells](crate::Rcu::lane) them apart, takes from the pages in its own with
-    /// [`alloc`](Self::alloc), and as long as it finds some there shares no cache line with takers in others. Who finds none looks at all lanes, and takes
-    /// from a lane that nobody takes from just then, or that has more than eight pages, and before that fails
-    /// from any; but else it asks the source, though another lane has a page that is in use. So up to eight pages for each
-    /// lane can be out that one lane would not need. A lane costs 256 bytes on most machines. Without this all
-    /// threads take from the same page. Takers through [handles](crate::Local) need no lanes.
+    /// [`alloc`](Self::alloc), and as long as it finds some there shares no cache line with takers in others.
+    /// Without this all threads take from the same page. Takers through [handles](crate::Local) need no lanes.
+    ///
+    /// Who finds none looks at eight other lanes, each time at the next ones, and takes from one that nobody takes
+    /// from just then, or that has more than eight pages; before an allocation fails, from any. Else it asks the
+    /// source, though another lane has a page that is in use. So up to eight pages for each lane can be out that
+    /// one lane would not need. A lane costs 256 bytes on most machines.
     ///
     /// # Panics
     /// When the number is none of these, the mm has lanes, or it has pages, slots or other handles already.

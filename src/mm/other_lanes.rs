@@ -17,6 +17,9 @@ use crate::{
 /// With more pages than these in a lane, takers of others fetch some over though it is in use.
 const RICH: u32 = 8;
 
+/// Who fetches a page looks at so many lanes before, however many there are.
+const GLANCE: usize = 8;
+
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// Another lane from which a taker of this one had better take than from a page of its own: one that nobody takes
     /// from himself, as far as a second look shows, or that has plenty.
@@ -30,10 +33,13 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         if is_idle && self.first_in(before).is_some() {
             return Some(before);
         }
-        // The next one in turn, so that each is seen now and then.
-        let next = self.other_lanes(lane, before).next()?;
+        // The next one in turn, so that each is seen now and then; or where the next look begins.
+        let (next, is_found) = match self.other_lanes(lane, before, GLANCE).next() {
+            Some(next) => (next, true),
+            None => ((before + GLANCE) & self.all_lanes().end(), false),
+        };
         watched.store((next as u64) << 32 | u64::from(takes(next)), Ordering::Relaxed);
-        Some(next).filter(|&next| is_rich(next))
+        Some(next).filter(|&next| is_found && is_rich(next))
     }
 
     /// Counts a take under the lock by a taker of this lane.

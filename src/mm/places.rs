@@ -16,6 +16,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     /// `lists` is what `step` was made with; a closed mm keeps nothing. `reserved` is whether a place is the
     /// caller's. If it is not needed it is given up here, before the
     /// change of the word, which may let the head go.
+    #[inline(always)]
     pub(super) fn with_place<M>(
         &self,
         step: Step<FRAGS>,
@@ -37,6 +38,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 
     /// Reserves one of `keep` places; `false` when there is none.
+    #[cold]
     fn reserve_empty(&self, keep: u32) -> bool {
         let more = |empty: u32| (empty < keep).then(|| empty + 1);
         // Relaxed: the change of the word that makes a page empty comes after it, and whoever gives the

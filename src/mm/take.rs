@@ -197,7 +197,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
         let other = if choosy && !self.source.is_scarce() {
             self.lane_to_take_from(lane)
         } else {
-            self.other_lanes(lane, lane).next()
+            self.other_lanes(lane, lane, usize::MAX).next()
         };
         other.and_then(|other| self.take_from(other, lane, take)).unwrap_or(found)
     }

@@ -320,7 +320,7 @@ impl fmt::Debug for Domain {
 unsafe impl<'d> Rcu for &'d Domain {
     type Guard = Section<'d>;
 
-    #[inline]
+    #[inline(always)] // Every allocation enters one.
     fn read(self) -> Section<'d> {
         Section::enter(self)
     }

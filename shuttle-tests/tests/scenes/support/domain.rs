@@ -4,7 +4,7 @@ use std::{marker::PhantomData, ptr::NonNull, sync::Arc};
 
 use ptfrag::{OwnedDomain, Rcu, RcuFn, RcuHead};
 
-use super::{ledger::Ledger, model::Model, witness::Compare};
+use super::{below, ledger::Ledger, model::Model, witness::Compare};
 
 /// A domain; its handle is a reference. The ledger hears of every section: of its beginning when
 /// the domain has been told, and of its end before, so that the ledger calls none open that the
@@ -138,6 +138,11 @@ unsafe impl<'a> Rcu for &'a Domain {
             // SAFETY: passed on to the caller.
             Kind::Real(real) => unsafe { Rcu::call(&**real, head, func) },
         }
+    }
+
+    /// Any: a thread may move to another processor at any time.
+    fn lane(self, _: &Guard<'a>) -> usize {
+        below(8)
     }
 
     fn ticket(self) -> u64 {

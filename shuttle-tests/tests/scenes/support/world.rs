@@ -25,6 +25,8 @@ pub(crate) struct World<const N: usize> {
     domain: Domain,
     witness: Arc<Witness<N>>,
     total: usize,
+    /// Of each mm.
+    lanes: usize,
     heads: Mutex<Vec<Place>>,
 }
 
@@ -48,7 +50,12 @@ impl<const N: usize> World<N> {
     fn with(total: usize, domain: fn(Arc<Ledger>, Arc<dyn Compare>) -> Domain) -> Self {
         let witness = Arc::new(Witness::new(Arc::new(Pages::new(total))));
         let domain = domain(witness.ledger().clone(), witness.clone());
-        Self { domain, witness, total, heads: Mutex::new(Vec::new()) }
+        Self { domain, witness, total, lanes: 1, heads: Mutex::new(Vec::new()) }
+    }
+
+    /// With so many lanes in each mm.
+    pub(crate) fn lanes(self, lanes: usize) -> Self {
+        Self { lanes, ..self }
     }
 
     pub(crate) fn domain(&self) -> &Domain {
@@ -80,6 +87,7 @@ impl<const N: usize> World<N> {
             let source = Source(witness.pages().clone());
             Mm::new_at(place.cast(), dispose, &self.domain, source, hooks)
         };
+        let mm = mm.lanes(self.lanes);
         let at = |way| Closing { witness: witness.clone(), mm: id, way };
         let (_closing, _closed) = (at(Way::Closing), at(Way::Closed));
         Pool { _closing, mm, _closed, ended: Ended { witness: witness.clone(), mm: id }, id, busy }

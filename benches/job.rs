@@ -17,6 +17,7 @@ use crate::{
         flavours::{Flavours, Sections, flavours},
         grace::{Grace, Graces, graces},
         latency::{Latencies, Latency},
+        lines::{Lines, Moved, lines},
         pair::Pair,
         parts::{Repeat, repeat},
         stalled::{Course, Stalled},
@@ -41,6 +42,8 @@ pub enum Work {
     Stalled(Stalled),
     /// What ptfrag does at a pair.
     Counts(Pair),
+    /// Cache lines that go from thread to thread at a pair.
+    Lines(Lines),
     /// A part of a pair.
     Part(Repeat),
     /// Given back without a reader.
@@ -89,6 +92,8 @@ pub enum Answer {
     Besides(Besides),
     /// For counts.
     Counts(Counts),
+    /// For cache lines.
+    Moved(Moved),
     /// For plain heads.
     Waited(Waited),
     /// For a backlog.
@@ -113,6 +118,7 @@ impl Job {
             Work::Burst(burst) => Answer::Returned(counted(who, geometry, burst)),
             Work::Stalled(stalled) => Answer::Course(counted(who, geometry, stalled)),
             Work::Counts(pair) => Answer::Counts(counts(who, pair, geometry)),
+            Work::Lines(work) => Answer::Moved(lines(work, geometry)),
             Work::Part(part) => Answer::Timing(repeat(part)),
             Work::Unseen(work) => Answer::Timing(unseen(work)),
             // What is out matters only where it can grow, and counting it costs something.

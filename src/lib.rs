@@ -89,5 +89,7 @@ pub use mm::{Mm, head::MmHead, lanes::Lane};
 pub use page::{PageDesc, mask, word};
 pub use rcu_head::{RcuFn, RcuHead};
 pub use slot::Slot;
+#[cfg(ptfrag_lines)]
+pub use sync::counted as lines;
 #[cfg(ptfrag_loom)]
 pub use sync::{Processor, plan_weak_failures, take_weak_failures};

@@ -20,7 +20,7 @@ fn main() {
 fn contention(criterion: &mut Criterion) {
     shared::given_back(criterion, By::Handle, "ptfrag-local");
     shared::given_back(criterion, By::OtherHandle, "ptfrag-local-other");
-    for threads in [(1, OneMm), (2, OneMm), (2, TwoMms), (8, OneMm)] {
+    for threads in [(1, OneMm), (2, OneMm), (2, TwoMms), (4, OneMm), (8, OneMm)] {
         for geometry in Geometry::ALL {
             for who in
                 [Who::PtfragLocal, Who::PtfragLocalSection, Who::PtfragBare, Who::PtfragLanes]

@@ -10,6 +10,7 @@ pub mod epochs;
 pub mod flavours;
 pub mod grace;
 pub mod latency;
+pub mod lines;
 pub mod pair;
 pub mod parts;
 pub mod stalled;

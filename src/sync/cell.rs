@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use super::{Ordering, RealAtomicPtr};
+use super::{Ordering, RealAtomicPtr, wrote};
 
 /// Memory that is read and written through closures, so that loom can watch it in its build.
 #[repr(transparent)]
@@ -22,6 +22,7 @@ impl<T> UnsafeCell<T> {
     /// Writes: nobody may read or write at the same time.
     #[inline(always)]
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        wrote(self);
         f(self.0.get())
     }
 }
@@ -53,6 +54,7 @@ impl OrderedPtr {
 
     #[inline(always)]
     pub(crate) fn set(&self, value: *mut ()) {
+        wrote(self);
         self.0.store(value, Ordering::Relaxed);
     }
 }

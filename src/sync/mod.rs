@@ -3,10 +3,13 @@
 //! An ordinary build takes its atomics from portable-atomic; the packages `loom-tests` and
 //! `shuttle-tests` compile this same source with `cfg(ptfrag_loom)` or `cfg(ptfrag_shuttle)`, and
 //! every atomic, cell and wait then goes through the checker. Elsewhere those cfgs only leave out
-//! what has no place in a model: the `mmap`ed page source and the statics.
+//! what has no place in a model: the `mmap`ed page source and the statics. With `cfg(ptfrag_lines)`, for the
+//! benchmarks, the atomics count.
 
 #[cfg(not(ptfrag_loom))]
 mod cell;
+#[cfg(all(ptfrag_lines, not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub mod counted;
 #[cfg(any(ptfrag_loom, ptfrag_shuttle))]
 mod in_model;
 #[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]

@@ -8,6 +8,7 @@ mod callgrind;
 mod domain;
 mod everything;
 mod glance;
+mod lines;
 mod machine;
 mod matrix;
 mod plots;
@@ -119,6 +120,7 @@ fn everything(
         sharing: matrix::sharing(runner, effort),
         parts: profile::parts(runner, effort),
         counts: profile::counts(runner, effort),
+        lines: lines::lines(runner, effort),
         unseen: unseen::unseen(runner, effort),
         beside: beside::beside(runner, effort),
         cross: series::cross(runner, effort),

@@ -49,8 +49,13 @@ pub(crate) const ORDERS: [(Order, usize); 5] = [
 ];
 
 /// Threads and what they share.
-pub(crate) const THREADS: [(usize, Sharing); 4] =
-    [(1, Sharing::OneMm), (2, Sharing::OneMm), (2, Sharing::TwoMms), (8, Sharing::OneMm)];
+pub(crate) const THREADS: [(usize, Sharing); 5] = [
+    (1, Sharing::OneMm),
+    (2, Sharing::OneMm),
+    (2, Sharing::TwoMms),
+    (4, Sharing::OneMm),
+    (8, Sharing::OneMm),
+];
 
 /// What the bare path is measured at for the profile.
 pub(crate) const SHARES: [(usize, Sharing); 7] = [

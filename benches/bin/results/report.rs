@@ -10,6 +10,7 @@ use crate::{
     beside::{busy, quiet},
     everything::Everything,
     glance::glance,
+    lines::{counted, many_processors},
     machine::Machine,
     plots,
     row::Row,
@@ -56,7 +57,8 @@ impl Everything {
         self.raw(out, "latencies", &self.latencies)?;
         self.raw(out, "stalled-reader", &self.stalls)?;
         self.raw(out, "instructions", &self.instructions)?;
-        self.raw(out, "profile", &(&self.sharing, &self.parts, &self.counts, &self.sources))?;
+        let profile = (&self.sharing, &self.parts, &self.counts, &self.lines, &self.sources);
+        self.raw(out, "profile", &profile)?;
         plots::threads(&out.join("pairs-by-threads.svg"), &self.pairs)?;
         plots::stalled(&out.join("stalled-reader.svg"), &self.stalls)?;
         plots::latencies(&out.join("latencies.svg"), &self.latencies)?;
@@ -106,6 +108,8 @@ impl Everything {
             ("sharing", tables::sharing(&self.sharing)),
             ("parts", self.parts()),
             ("counts", self.counts()),
+            ("lines", counted(&self.lines)),
+            ("many-processors", many_processors(&self.lines, &self.parts)),
             ("sources", tables::sources(&self.sources)),
         ]
     }

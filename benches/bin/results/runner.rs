@@ -18,6 +18,8 @@ use crate::row::{Malloc, Row};
 /// The measuring programs, and what could not be measured.
 pub(crate) struct Runner {
     programs: PathBuf,
+    /// The one in which lines are counted, once it is built.
+    lines: Option<PathBuf>,
     notes: Vec<String>,
 }
 
@@ -48,7 +50,7 @@ impl Runner {
         if env::consts::OS != "linux" {
             return Err("memory is measured through /proc, which only Linux has".into());
         }
-        let mut runner = Self { programs, notes: Vec::new() };
+        let mut runner = Self { programs, lines: None, notes: Vec::new() };
         if !cfg!(feature = "mimalloc") {
             runner.note("Built without mimalloc: its rows are left out.".to_owned());
         }
@@ -101,6 +103,31 @@ impl Runner {
     pub(crate) fn counted(&mut self, row: Row, geometry: Geometry, work: Work) -> Option<Answer> {
         let job = Job { who: row.who, geometry, work };
         self.run_in(self.programs.join("measure-counted"), job)
+    }
+
+    /// Has ptfrag's job done where cache lines are counted, which is a build of its own.
+    pub(crate) fn lines(&mut self, geometry: Geometry, work: Work) -> Option<Answer> {
+        let program = match &self.lines {
+            Some(program) => program.clone(),
+            None => {
+                let target = self.target().join("lines");
+                let mut build =
+                    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+                build
+                    .args(["build", "--release", "--bin", "measure", "--no-default-features"])
+                    .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
+                    .arg("--target-dir")
+                    .arg(&target)
+                    .env("RUSTFLAGS", "--cfg ptfrag_lines");
+                if !build.status().is_ok_and(|status| status.success()) {
+                    self.note("The program that counts lines could not be built.".to_owned());
+                    return None;
+                }
+                let program = target.join("release/measure");
+                self.lines.insert(program).clone()
+            }
+        };
+        self.run_in(program, Job { who: Row::BARE.who, geometry, work })
     }
 
     fn run_in(&mut self, program: PathBuf, job: Job) -> Option<Answer> {

@@ -76,6 +76,7 @@ mod insist;
 mod local;
 mod mm;
 mod page;
+mod pool;
 pub mod protocol;
 mod rcu_head;
 mod slot;
@@ -87,6 +88,7 @@ pub use frag::Frag;
 pub use local::{Local, LocalPart};
 pub use mm::{Mm, head::MmHead, lanes::Lane};
 pub use page::{PageDesc, mask, word};
+pub use pool::{Drops, Full, Link, Owned, Pool, PoolHandle, fit};
 pub use rcu_head::{RcuFn, RcuHead};
 pub use slot::Slot;
 #[cfg(ptfrag_lines)]

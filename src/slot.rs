@@ -94,16 +94,27 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     #[must_use]
     #[inline]
     pub fn load<'g>(&self, guard: &'g <E::Rcu as Rcu>::Guard) -> Option<&'g [u8; SIZE]> {
+        // SAFETY: initialised bytes that nobody writes before the grace period that `guard` holds
+        // up.
+        self.load_ptr(guard).map(|frag| unsafe { frag.cast().as_ref() })
+    }
+
+    /// [`load`](Self::load) for who knows what the bytes are.
+    #[inline]
+    pub(crate) fn load_ptr(&self, guard: &<E::Rcu as Rcu>::Guard) -> Option<NonNull<u8>> {
         assert!(
             self.head().rcu.covers(guard),
             "ptfrag: wrong guard: it does not hold up the grace periods of this mm's RCU domain"
         );
         // Acquire pairs with the Release in `replace`: who finds a fragment sees what was written
         // before it was published.
-        let frag = NonNull::new(self.frag.load(Ordering::Acquire))?;
-        // SAFETY: initialised bytes that nobody writes before the grace period that `guard` holds
-        // up.
-        Some(unsafe { frag.cast().as_ref() })
+        NonNull::new(self.frag.load(Ordering::Acquire))
+    }
+
+    /// Whether it is a fragment of the slot's mm.
+    #[inline]
+    pub(crate) fn owns(&self, frag: &Frag<FRAGS, SIZE, E>) -> bool {
+        frag.is_of(self.head)
     }
 
     /// Shows readers `frag` or nothing, and answers with what they saw before.
@@ -119,7 +130,32 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
         let new = frag.map_or(ptr::null_mut(), |frag| frag.into_raw().as_ptr());
         // Release publishes the new fragment's bytes. Acquire, so that its retirement comes after
         // all that its publisher did to the old one.
-        let old = NonNull::new(self.frag.swap(new, Ordering::AcqRel))?;
+        self.shown(self.frag.swap(new, Ordering::AcqRel))
+    }
+
+    /// The same with a fragment of the slot's mm, if what they saw before is `seen`; else it comes back.
+    #[inline]
+    pub(crate) fn replace_if(
+        &self,
+        seen: Option<NonNull<u8>>,
+        frag: Frag<FRAGS, SIZE, E>,
+    ) -> Result<Option<Shown<FRAGS, SIZE, E>>, Frag<FRAGS, SIZE, E>> {
+        let seen = seen.map_or(ptr::null_mut(), NonNull::as_ptr);
+        let new = frag.as_ptr().as_ptr();
+        // The orderings of `replace`. Relaxed: nothing is done with what was found instead.
+        match self.frag.compare_exchange(seen, new, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(old) => {
+                let _published = frag.into_raw();
+                Ok(self.shown(old))
+            }
+            Err(_) => Err(frag),
+        }
+    }
+
+    /// What readers saw until now.
+    #[inline]
+    fn shown(&self, old: *mut u8) -> Option<Shown<FRAGS, SIZE, E>> {
+        let old = NonNull::new(old)?;
         let Some(page) = self.head().source.desc(old) else {
             unreachable!("a published fragment lies in its source")
         };

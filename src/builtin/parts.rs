@@ -6,6 +6,7 @@ use super::{SpinLock, domain::Domain, region::Region};
 use crate::{
     embed::{Embed, Hooks},
     mm::Mm,
+    pool::{Drops, Pool},
 };
 
 /// The built-in parts: RCU by a [`Domain`], pages of `PAGE` bytes from a
@@ -39,5 +40,17 @@ impl<'d, const FRAGS: usize, const SIZE: usize, const PAGE: usize> Mm<FRAGS, SIZ
     #[must_use]
     pub fn new(domain: &'d Domain, region: Region<PAGE>) -> Self {
         Self::new_in(domain, region, ())
+    }
+}
+
+impl<'d, T, const FRAGS: usize, const SIZE: usize, const PAGE: usize>
+    Pool<T, FRAGS, SIZE, Std<'d, PAGE, Drops<T>>>
+where
+    T: Send + 'static,
+{
+    /// An empty pool of the built-in parts.
+    #[must_use]
+    pub fn new(domain: &'d Domain, region: Region<PAGE>) -> Self {
+        Self::new_in(domain, region)
     }
 }

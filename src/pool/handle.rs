@@ -1,0 +1,66 @@
+//! A thread's way to a pool.
+
+use core::fmt;
+
+use super::{Drops, Full, Link, Owned, put};
+use crate::{embed::Embed, local::Local};
+
+/// One thread's handle of a [`Pool`](crate::Pool): a [`Local`] with a type.
+///
+/// What it retires waits longer than without it, and with it the destructors: see [`Local`].
+pub struct PoolHandle<T, const FRAGS: usize, const SIZE: usize, E>
+where
+    T: 'static,
+    E: Embed<Hooks = Drops<T>>,
+{
+    local: Local<FRAGS, SIZE, E>,
+}
+
+impl<T, const FRAGS: usize, const SIZE: usize, E> PoolHandle<T, FRAGS, SIZE, E>
+where
+    T: 'static,
+    E: Embed<Hooks = Drops<T>>,
+{
+    pub(super) fn new(local: Local<FRAGS, SIZE, E>) -> Self {
+        Self { local }
+    }
+
+    /// Puts a value into a fragment.
+    ///
+    /// # Errors
+    /// [`Full`], with the value, when [`Local::alloc`] fails.
+    #[inline]
+    pub fn alloc(&mut self, value: T) -> Result<Owned<T, FRAGS, SIZE, E>, Full<T>> {
+        put(value, self.local.alloc())
+    }
+
+    /// [`Link::publish`], with what readers saw before retired through the handle.
+    ///
+    /// # Panics
+    /// As there.
+    #[inline]
+    pub fn publish(&mut self, link: &Link<T, FRAGS, SIZE, E>, value: Owned<T, FRAGS, SIZE, E>) {
+        self.local.publish(link.slot(), link.of_this_pool(value).into_frag());
+    }
+
+    /// [`Link::clear`], with what readers saw before retired through the handle.
+    #[inline]
+    pub fn clear(&mut self, link: &Link<T, FRAGS, SIZE, E>) {
+        self.local.clear(link.slot());
+    }
+
+    /// Keeps nothing any more: see [`Local::flush`].
+    pub fn flush(&mut self) {
+        self.local.flush();
+    }
+}
+
+impl<T, const FRAGS: usize, const SIZE: usize, E> fmt::Debug for PoolHandle<T, FRAGS, SIZE, E>
+where
+    T: 'static,
+    E: Embed<Hooks = Drops<T>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PoolHandle").field(&self.local).finish()
+    }
+}

@@ -27,6 +27,7 @@
 //! | [`Mm`] | a pool of pages, shared by reference | everybody; by itself where any thread allocates now and then, with [lanes](Mm::lanes) where many do at once |
 //! | [`Local`] | a thread's or a processor's handle of an mm | threads that allocate and retire much |
 //! | [`Frag`] | a fragment that nobody else has | owners: they write it, then show it, retire it or give it back |
+//! | [`Pool`] | values with a type and a destructor, without `unsafe` | data structures |
 //! | [`Slot`] | a pointer to what readers see | data structures whose pointers are slots; others use [`Frag::into_raw`] |
 //! | [`Std`] | the built-in parts: [`Domain`], [`Region`], [`SpinLock`]; as hooks [`Zeroed`] | programs in user space |
 //! | [`Embed`] | one's own parts: [`Rcu`], [`PageSource`], [`RawLock`], [`Hooks`] | kernels, and programs that have an RCU already |
@@ -49,7 +50,8 @@
 //!
 //! # Features
 //! - `std` (default): [`Domain`], and where there is `mmap` [`Region`] and [`Std`].
-//! - `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`, and [`Mm::local`] a handle's part.
+//! - `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`, and [`Mm::local`] a handle's part;
+//!   [`Pool`].
 //! - With neither the crate is `core` only: [`Mm::new_at`] and [`Mm::local_at`] take the place from the
 //!   embedder.
 //!
@@ -76,6 +78,7 @@ mod insist;
 mod local;
 mod mm;
 mod page;
+#[cfg(feature = "alloc")]
 mod pool;
 pub mod protocol;
 mod rcu_head;
@@ -88,6 +91,7 @@ pub use frag::Frag;
 pub use local::{Local, LocalPart};
 pub use mm::{Mm, head::MmHead, lanes::Lane};
 pub use page::{PageDesc, mask, word};
+#[cfg(feature = "alloc")]
 pub use pool::{Drops, Full, Link, Owned, Pool, PoolHandle, fit};
 pub use rcu_head::{RcuFn, RcuHead};
 pub use slot::Slot;

@@ -112,6 +112,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     }
 
     /// Whether it is a fragment of the slot's mm.
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn owns(&self, frag: &Frag<FRAGS, SIZE, E>) -> bool {
         frag.is_of(self.head)
@@ -134,6 +135,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     }
 
     /// The same with a fragment of the slot's mm, if what they saw before is `seen`; else it comes back.
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn replace_if(
         &self,

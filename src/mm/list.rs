@@ -9,6 +9,7 @@
 
 use core::{
     marker::PhantomData,
+    mem::MaybeUninit,
     ptr::{self, NonNull},
 };
 
@@ -21,6 +22,8 @@ use crate::{
 /// `[previous, next]`: the hosts of the neighbours, at the ends the address of the list. Null is
 /// neither: zeros, the likeliest thing to be written over a node, are no link.
 type Node = [*mut u8; 2];
+/// Where a node is, or something else was that may have left bytes that are not initialised.
+type Place = UnsafeCell<MaybeUninit<Node>>;
 const PREV: usize = 0;
 const NEXT: usize = 1;
 
@@ -244,9 +247,9 @@ unsafe fn host_of<const N: usize, S: PageSource>(
 /// `host` is the host of a listed page, and the caller holds the lock; or the fragment is the caller's.
 pub(super) unsafe fn read(host: NonNull<u8>) -> Node {
     // SAFETY: a fragment has room for a node and its alignment.
-    let node = unsafe { host.cast::<UnsafeCell<Node>>().as_ref() };
+    let node = unsafe { host.cast::<Place>().as_ref() };
     // SAFETY: nobody else writes it.
-    node.with(|node| unsafe { *node })
+    node.with(|node| unsafe { node.cast::<Node>().read() })
 }
 
 /// Writes a node.
@@ -255,9 +258,9 @@ pub(super) unsafe fn read(host: NonNull<u8>) -> Node {
 /// As for [`read`]; or the host was listed in this lock hold.
 pub(super) unsafe fn write(host: NonNull<u8>, value: Node) {
     // SAFETY: a fragment has room for a node and its alignment.
-    let node = unsafe { host.cast::<UnsafeCell<Node>>().as_ref() };
+    let node = unsafe { host.cast::<Place>().as_ref() };
     // SAFETY: nobody else reads or writes it.
-    node.with_mut(|node| unsafe { *node = value });
+    node.with_mut(|node| unsafe { node.cast::<Node>().write(value) });
 }
 
 /// Writes one link of a node.

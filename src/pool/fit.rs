@@ -10,7 +10,8 @@ pub const fn fit<T>() -> usize {
 
 /// The [`Pool`](crate::Pool) for a type, with the built-in parts: 16 fragments to a page, each just large enough.
 ///
-/// The type has no parameters that are not known where it is named; a generic type's pool names its geometry.
+/// The type has no parameters that are not known where it is named, and is not one whose size depends on this: a generic
+/// type's pool, and that of a type with links of it, names its geometry.
 ///
 /// ```
 /// # use ptfrag::{Domain, Region};

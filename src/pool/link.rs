@@ -28,7 +28,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Threads share it if they may share the value:
+/// Threads share it if they may share the value, and one gives it to another on the same condition, since it may have
+/// a reference to the value still:
 ///
 /// ```compile_fail,E0277
 /// # use ptfrag::{Domain, Region};
@@ -37,14 +38,21 @@ use crate::{
 /// shared(pool.link());
 /// # Ok::<(), std::io::Error>(())
 /// ```
+/// ```compile_fail,E0277
+/// # use ptfrag::{Domain, Region};
+/// fn sent<T: Send>(_: T) {}
+/// # let pool = <ptfrag::pool_of!(std::cell::Cell<u8>)>::new(Domain::global(), Region::new(10)?);
+/// sent(pool.link());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Link<T, const FRAGS: usize, const SIZE: usize, E>
 where
     T: 'static,
     E: Embed<Hooks = Drops<T>>,
 {
     slot: Slot<FRAGS, SIZE, E>,
-    /// Shared, it shares the value.
-    value: PhantomData<T>,
+    /// As an `Arc` does, it shares the value also when it is sent: whoever had it may have a reference.
+    value: PhantomData<(T, &'static T)>,
 }
 
 impl<T, const FRAGS: usize, const SIZE: usize, E> Link<T, FRAGS, SIZE, E>

@@ -21,11 +21,16 @@ use crate::{
 
 /// Values of one type in fragments: allocated, published, read under a guard and replaced, without `unsafe`.
 ///
-/// A value's destructor runs once: where its [`Owned`] is dropped, or if it was published, after the grace period.
-/// Then it runs in a callback, at some later time and on any thread, hence `T: Send + 'static`; it may publish and clear
-/// links, of the same pool too, and must not wait for a grace period. (A list whose nodes are linked that way takes itself
-/// apart, one node in a grace period; clear long ones from the end.) A panic of it there ends the
-/// process, as every panic in a callback does. There is no per-value head: what waits is noted on the page.
+/// A value's destructor runs where its [`Owned`] is dropped, or if it was published, after the grace period: once,
+/// unless the `Owned`, the [`Link`], a guard or a handle is leaked or lies idle, values own each other in a circle, or
+/// nobody runs the domain's callbacks any more, as at the end of the process. There is no per-value head: what waits is
+/// noted on the page.
+///
+/// After a grace period it runs in a callback, at some later time and on any thread, hence `T: Send + 'static`. It may
+/// publish and clear links, of the same pool too, and must not wait for a grace period. (A list whose nodes are linked
+/// that way takes itself apart, one node in a grace period; clear long ones from the end.) What it drops, allocates or
+/// flushes beside may wait for an mm's lock: see [`RawLock::lock`](crate::RawLock::lock) if callbacks can interrupt
+/// whoever holds one. A panic there ends the process, as every panic in a callback does.
 ///
 /// The geometry is `FRAGS` fragments of `SIZE` bytes to a page. [`pool_of!`](crate::pool_of) names the one that fits
 /// a type, with the built-in parts.
@@ -73,9 +78,10 @@ use crate::{
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Values have to be such that any thread may drop them at any time:
+/// (`cargo check` does not find that, `cargo build` does.) Values have to be such that any thread may drop them at any
+/// time:
 ///
-/// ```compile_fail,E0277
+/// ```compile_fail
 /// # use ptfrag::{Domain, Region};
 /// type Pool = ptfrag::pool_of!(std::rc::Rc<u8>);
 /// let pool = Pool::new(Domain::global(), Region::new(100)?);
@@ -111,7 +117,6 @@ where
     };
 
     /// An empty pool of parts of one's own.
-    #[cfg(feature = "alloc")]
     #[must_use]
     pub fn new_in(rcu: E::Rcu, source: E::Source) -> Self
     where
@@ -137,7 +142,6 @@ where
     ///
     /// # Panics
     /// As there.
-    #[cfg(feature = "alloc")]
     #[must_use]
     pub fn lanes(self, count: usize) -> Self {
         Self { mm: self.mm.lanes(count) }
@@ -165,7 +169,6 @@ where
     ///
     /// # Panics
     /// As [`Mm::local`].
-    #[cfg(feature = "alloc")]
     #[must_use]
     pub fn handle(&self) -> PoolHandle<T, FRAGS, SIZE, E> {
         PoolHandle::new(self.mm.local())

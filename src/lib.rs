@@ -86,7 +86,7 @@ mod slot;
 mod sync;
 
 pub use builtin::*;
-pub use embed::{AllocError, Embed, Hooks, PageSource, RawLock, Rcu};
+pub use embed::{AllocError, Embed, Hooks, NumberedSource, PageSource, RawLock, Rcu};
 pub use frag::Frag;
 pub use local::{Local, LocalPart};
 pub use mm::{Mm, head::MmHead, lanes::Lane};

@@ -8,6 +8,10 @@ mod global;
 mod parts;
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod region;
+#[cfg(not(ptfrag_loom))]
+mod memory;
+#[cfg(all(feature = "alloc", not(ptfrag_loom)))]
+mod nested;
 mod spin;
 mod zeroed;
 
@@ -17,4 +21,8 @@ pub use self::domain::{
 };
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 pub use self::{parts::Std, region::Region};
+#[cfg(not(ptfrag_loom))]
+pub use self::memory::Memory;
+#[cfg(all(feature = "alloc", not(ptfrag_loom)))]
+pub use self::nested::Nested;
 pub use self::{spin::SpinLock, zeroed::Zeroed};

@@ -11,7 +11,7 @@ pub use self::{
     hooks::Hooks,
     lock::RawLock,
     rcu::Rcu,
-    source::{AllocError, PageSource},
+    source::{AllocError, NumberedSource, PageSource},
 };
 
 /// Names the four parts of an mm, so that it needs one type parameter and not four.

@@ -79,3 +79,74 @@ pub unsafe trait PageSource: Send + Sync + 'static {
     /// `page` came from `get` of this source.
     unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8>;
 }
+
+/// A source whose pages have numbers, so that something can be kept for each of them in an array.
+///
+/// # Safety
+/// Different pages have different numbers below [`count`](Self::count), always the same.
+pub unsafe trait NumberedSource: PageSource {
+    /// One more than the greatest number.
+    fn count(&self) -> usize;
+
+    /// The number of a page of this source, wherever it is.
+    fn number(&self, page: NonNull<PageDesc>) -> usize;
+}
+
+macro_rules! shared {
+    ($($(#[$meta:meta])* $handle:ty;)*) => {
+        $(
+            $(#[$meta])*
+            // SAFETY: passed on to the source, which lives as long as the handle.
+            unsafe impl<S: PageSource> PageSource for $handle {
+                const PAGE_SIZE: usize = S::PAGE_SIZE;
+
+                fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
+                    (**self).get()
+                }
+
+                unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
+                    // SAFETY: passed on to the caller.
+                    unsafe { (**self).is_zeroed(page) }
+                }
+
+                fn is_scarce(&self) -> bool {
+                    (**self).is_scarce()
+                }
+
+                unsafe fn put(&self, page: NonNull<PageDesc>) {
+                    // SAFETY: passed on to the caller.
+                    unsafe { (**self).put(page) };
+                }
+
+                #[inline]
+                fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
+                    (**self).desc(addr)
+                }
+
+                #[inline]
+                unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8> {
+                    // SAFETY: passed on to the caller.
+                    unsafe { (**self).addr(page) }
+                }
+            }
+
+            $(#[$meta])*
+            // SAFETY: as above.
+            unsafe impl<S: NumberedSource> NumberedSource for $handle {
+                fn count(&self) -> usize {
+                    (**self).count()
+                }
+
+                fn number(&self, page: NonNull<PageDesc>) -> usize {
+                    (**self).number(page)
+                }
+            }
+        )*
+    };
+}
+
+shared! {
+    &'static S;
+    #[cfg(feature = "alloc")]
+    alloc::sync::Arc<S>;
+}

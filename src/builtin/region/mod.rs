@@ -27,7 +27,7 @@ use self::{
     returned::{MOST, Returned},
 };
 use crate::{
-    embed::{AllocError, PageSource},
+    embed::{AllocError, NumberedSource, PageSource},
     page::PageDesc,
     sync::{AtomicBool, AtomicUsize, Ordering},
 };
@@ -323,6 +323,17 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
         let offset = inner.number(page) << Self::PAGE_SHIFT;
         // SAFETY: the page is from this source, so its bytes lie in the mapping.
         unsafe { inner.pages.base().byte_add(offset) }
+    }
+}
+
+// SAFETY: each page has its place.
+unsafe impl<const PAGE: usize> NumberedSource for Region<PAGE> {
+    fn count(&self) -> usize {
+        self.0.capacity
+    }
+
+    fn number(&self, page: NonNull<PageDesc>) -> usize {
+        self.0.number(page)
     }
 }
 

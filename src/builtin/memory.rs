@@ -1,0 +1,299 @@
+//! Pages from memory that is there already: no system, and no allocator unless it is asked for.
+
+use core::{
+    fmt,
+    ptr::NonNull,
+};
+
+use super::SpinLock;
+use crate::{
+    embed::{AllocError, NumberedSource, PageSource, RawLock},
+    page::PageDesc,
+    sync::{AtomicBool, Ordering, UnsafeCell},
+};
+
+/// A page source over a fixed piece of memory, with a descriptor for each page beside it.
+///
+/// `PAGE` is a power of two. `L` is the lock that [`get`](PageSource::get) and [`put`](PageSource::put) take for a few
+/// stores; `put` is called in callbacks, so where those can interrupt a holder it has to keep them away. Several mms share
+/// it by reference, `&'static Memory`, or by an `Arc`, both of which are page sources as well.
+///
+/// ```
+/// use ptfrag::{Domain, Embed, Memory, Mm, PageDesc, SpinLock};
+///
+/// #[repr(align(4096))]
+/// struct Room([u8; 8 * 4096]);
+///
+/// struct Parts;
+/// impl Embed for Parts {
+///     type Rcu = &'static Domain;
+///     type Source = Memory<4096>;
+///     type Lock = SpinLock;
+///     type Hooks = ();
+/// }
+///
+/// let room: &'static mut Room = Box::leak(Box::new(Room([0; 8 * 4096]))); // or a `static`, or what a boot loader left
+/// let descs: &'static mut [PageDesc] = Box::leak((0..8).map(|_| PageDesc::new()).collect());
+/// let mm = Mm::<16, 256, Parts>::new_in(Domain::global(), Memory::new(&mut room.0, descs), ());
+/// let frag = mm.alloc()?;
+/// # Ok::<(), ptfrag::AllocError>(())
+/// ```
+pub struct Memory<const PAGE: usize, L = SpinLock> {
+    pages: NonNull<u8>,
+    descs: NonNull<PageDesc>,
+    count: usize,
+    lock: L,
+    /// Behind the lock.
+    free: UnsafeCell<Free>,
+    /// Whether hardly any pages are left: a hint.
+    scarce: AtomicBool,
+    /// What becomes of pages and descriptors at the end.
+    dispose: Dispose,
+    /// Whether pages that were never out are all zero.
+    zeroed: bool,
+}
+
+/// Called with the first page, the first descriptor, and how many there are.
+type Dispose = unsafe fn(NonNull<u8>, NonNull<PageDesc>, usize);
+
+/// # Invariants
+/// The pages from `head` along the links are at their source, as are those from `fresh` on, which were never out.
+struct Free {
+    head: Option<NonNull<PageDesc>>,
+    fresh: usize,
+    out: usize,
+}
+
+// SAFETY: the memory is the source's, the descriptors are `Sync`, and the rest is behind the lock.
+unsafe impl<const PAGE: usize, L: RawLock> Send for Memory<PAGE, L> {}
+// SAFETY: as above.
+unsafe impl<const PAGE: usize, L: RawLock> Sync for Memory<PAGE, L> {}
+
+impl<const PAGE: usize, L: RawLock> Memory<PAGE, L> {
+    const SHIFT: u32 = {
+        assert!(PAGE.is_power_of_two(), "PAGE is a power of two");
+        PAGE.trailing_zeros()
+    };
+
+    /// The pages that lie in `memory`, as many as there are descriptors for. What is in front of the first multiple of
+    /// `PAGE`, and behind the last whole page, is not used.
+    #[must_use]
+    pub fn new(memory: &'static mut [u8], descs: &'static mut [PageDesc]) -> Self {
+        let start = memory.as_mut_ptr();
+        let skip = start.addr().next_multiple_of(PAGE) - start.addr();
+        let fit = memory.len().saturating_sub(skip) >> Self::SHIFT;
+        let count = fit.min(descs.len());
+        // SAFETY: the offset lies in the memory, or is not used.
+        let pages = NonNull::from(memory).cast::<u8>().map_addr(|addr| addr.saturating_add(skip));
+        // SAFETY: they are this source's for ever, and the descriptors are new or those of another source that is gone.
+        unsafe { Self::at(pages, NonNull::from(descs).cast(), count) }
+    }
+
+    /// The pages at an address, each with a descriptor.
+    ///
+    /// # Panics
+    /// When `pages` is not a multiple of `PAGE`.
+    ///
+    /// # Safety
+    /// `pages` is initialised memory of `count` pages, and `descs` as many descriptors, [new](PageDesc::new) or all
+    /// zero, both of them nobody else's as long as a handle of this source lives.
+    #[must_use]
+    pub unsafe fn at(pages: NonNull<u8>, descs: NonNull<PageDesc>, count: usize) -> Self {
+        assert!(
+            count == 0 || pages.addr().get() % PAGE == 0,
+            "ptfrag: pages are aligned to their size"
+        );
+        Self {
+            pages,
+            descs,
+            count,
+            lock: L::new(),
+            free: UnsafeCell::new(Free { head: None, fresh: 0, out: 0 }),
+            scarce: AtomicBool::new(count == 0),
+            dispose: |_, _, _| (),
+            zeroed: false,
+        }
+    }
+
+    /// So many pages from the program's allocator, which get back to it with the source.
+    ///
+    /// # Errors
+    /// [`AllocError`] when it has no such block.
+    #[cfg(feature = "alloc")]
+    pub fn in_heap(count: usize) -> Result<Self, AllocError> {
+        let (pages, descs) = heap::take::<PAGE>(count)?;
+        // SAFETY: they are ours, zeroed, until they are freed.
+        let mut memory = unsafe { Self::at(pages, descs, count) };
+        (memory.dispose, memory.zeroed) = (heap::free::<PAGE>, true);
+        Ok(memory)
+    }
+
+    /// Pages that are out.
+    #[must_use]
+    pub fn pages_out(&self) -> usize {
+        self.locked(|free| free.out)
+    }
+
+    fn locked<R>(&self, work: impl FnOnce(&mut Free) -> R) -> R {
+        self.lock.lock();
+        // SAFETY: under the lock.
+        let result = self.free.with_mut(|free| work(unsafe { &mut *free }));
+        // SAFETY: taken above.
+        unsafe { self.lock.unlock() };
+        result
+    }
+
+    /// Notes whether pages are scarce: when more than 15 in 16 are out.
+    fn note(&self, free: &Free) {
+        let scarce = free.out > self.count - self.count.div_ceil(16);
+        // Relaxed: a hint. Only a change is written, since others look at it.
+        if self.scarce.load(Ordering::Relaxed) != scarce {
+            self.scarce.store(scarce, Ordering::Relaxed);
+        }
+    }
+}
+
+// SAFETY: pages are aligned, as `at` has checked, initialised, and each is on the stack, fresh or out. The descriptors are in
+// place as long as the source; only a page at home has its link written. The lock orders a `put` before the `get`
+// that follows.
+unsafe impl<const PAGE: usize, L: RawLock + 'static> PageSource for Memory<PAGE, L> {
+    const PAGE_SIZE: usize = 1 << Self::SHIFT;
+
+    fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
+        self.locked(|free| {
+            let page = match free.head {
+                Some(page) => {
+                    // SAFETY: a descriptor stays one as long as its source lives.
+                    let desc = unsafe { page.as_ref() };
+                    // SAFETY: the page is at home, and `put` wrote the link.
+                    free.head = unsafe { desc.link() };
+                    page
+                }
+                None if free.fresh < self.count => {
+                    free.fresh += 1;
+                    // SAFETY: there are so many descriptors.
+                    let page = unsafe { self.descs.add(free.fresh - 1) };
+                    // It links to itself, as no page on the stack does: nobody has written to it.
+                    // SAFETY: as above.
+                    let desc = unsafe { page.as_ref() };
+                    // SAFETY: the page is at home.
+                    unsafe { desc.set_link(Some(page)) };
+                    page
+                }
+                None => return Err(AllocError),
+            };
+            free.out += 1;
+            self.note(free);
+            Ok(page)
+        })
+    }
+
+    unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
+        // SAFETY: descriptors are type-stable.
+        let desc = unsafe { page.as_ref() };
+        // SAFETY: `get` left a link there, and nobody else has the page.
+        self.zeroed && unsafe { desc.link() == Some(page) }
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.scarce.load(Ordering::Relaxed)
+    }
+
+    unsafe fn put(&self, page: NonNull<PageDesc>) {
+        // SAFETY: a descriptor stays one as long as its source lives.
+        let desc = unsafe { page.as_ref() };
+        self.locked(|free| {
+            // SAFETY: the page is at home, under the lock.
+            unsafe { desc.set_link(free.head) };
+            free.head = Some(page);
+            free.out -= 1;
+            self.note(free);
+        });
+    }
+
+    #[inline]
+    fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
+        // An address below the pages wraps around to a number past their end.
+        let number = addr.addr().get().wrapping_sub(self.pages.addr().get()) >> Self::SHIFT;
+        // SAFETY: there are so many descriptors.
+        (number < self.count).then(|| unsafe { self.descs.add(number) })
+    }
+
+    #[inline]
+    unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8> {
+        // SAFETY: there are so many pages.
+        unsafe { self.pages.add(self.number(page) << Self::SHIFT) }
+    }
+}
+
+// SAFETY: each page has its place.
+unsafe impl<const PAGE: usize, L: RawLock + 'static> NumberedSource for Memory<PAGE, L> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn number(&self, page: NonNull<PageDesc>) -> usize {
+        (page.addr().get() - self.descs.addr().get()) / size_of::<PageDesc>()
+    }
+}
+
+impl<const PAGE: usize, L> Drop for Memory<PAGE, L> {
+    fn drop(&mut self) {
+        // SAFETY: this was the last handle, so no page is out, and nobody looks at a descriptor any more.
+        unsafe { (self.dispose)(self.pages, self.descs, self.count) };
+    }
+}
+
+impl<const PAGE: usize, L> fmt::Debug for Memory<PAGE, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({} pages of {PAGE} bytes at {:p})", self.count, self.pages)
+    }
+}
+
+/// Pages and descriptors from the program's allocator.
+#[cfg(feature = "alloc")]
+mod heap {
+    use core::{alloc::Layout, ptr::NonNull};
+
+    use alloc::alloc::{alloc_zeroed, dealloc};
+
+    use crate::{embed::AllocError, page::PageDesc};
+
+    fn layouts<const PAGE: usize>(count: usize) -> Result<(Layout, Layout), AllocError> {
+        // An allocator is never asked for nothing.
+        let count = count.max(1);
+        let bytes = count.checked_mul(PAGE).ok_or(AllocError)?;
+        let pages = Layout::from_size_align(bytes, PAGE).map_err(|_| AllocError)?;
+        let descs = Layout::array::<PageDesc>(count).map_err(|_| AllocError)?;
+        Ok((pages, descs))
+    }
+
+    pub(super) fn take<const PAGE: usize>(
+        count: usize,
+    ) -> Result<(NonNull<u8>, NonNull<PageDesc>), AllocError> {
+        let (pages, descs) = layouts::<PAGE>(count)?;
+        // SAFETY: the layout is not empty, here and below.
+        let at = NonNull::new(unsafe { alloc_zeroed(pages) }).ok_or(AllocError)?;
+        // SAFETY: as above.
+        let Some(first) = NonNull::new(unsafe { alloc_zeroed(descs) }) else {
+            // SAFETY: allocated above.
+            unsafe { dealloc(at.as_ptr(), pages) };
+            return Err(AllocError);
+        };
+        Ok((at, first.cast()))
+    }
+
+    /// # Safety
+    /// They came from `take` with this count, and nobody uses them any more.
+    pub(super) unsafe fn free<const PAGE: usize>(
+        at: NonNull<u8>,
+        first: NonNull<PageDesc>,
+        count: usize,
+    ) {
+        let Ok((pages, descs)) = layouts::<PAGE>(count) else { return };
+        // SAFETY: passed on to the caller.
+        unsafe { dealloc(at.as_ptr(), pages) };
+        // SAFETY: as above.
+        unsafe { dealloc(first.as_ptr().cast(), descs) };
+    }
+}

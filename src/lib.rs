@@ -52,6 +52,7 @@
 //! - `std` (default): [`Domain`], and where there is `mmap` [`Region`] and [`Std`].
 //! - `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`, and [`Mm::local`] a handle's part;
 //!   [`Pool`].
+//! - `check`: [`check`], a test kit for parts of one's own.
 //! - With neither the crate is `core` only: [`Mm::new_at`] and [`Mm::local_at`] take the place from the
 //!   embedder.
 //!
@@ -72,6 +73,8 @@ extern crate std;
 struct Readme;
 
 mod builtin;
+#[cfg(all(feature = "check", not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub mod check;
 mod embed;
 mod frag;
 mod insist;

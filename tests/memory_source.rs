@@ -4,7 +4,9 @@
 
 use std::{sync::Arc, thread};
 
-use ptfrag::{AllocError, Domain, Embed, Hooks, Memory, Mm, OwnedDomain, PageDesc, PageSource, SpinLock};
+use ptfrag::{
+    AllocError, Domain, Embed, Hooks, Memory, Mm, OwnedDomain, PageDesc, PageSource, SpinLock,
+};
 
 struct Parts<S, H = ()>(S, H);
 

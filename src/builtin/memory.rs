@@ -1,9 +1,6 @@
 //! Pages from memory that is there already: no system, and no allocator unless it is asked for.
 
-use core::{
-    fmt,
-    ptr::NonNull,
-};
+use core::{fmt, ptr::NonNull};
 
 use super::SpinLock;
 use crate::{

@@ -4,14 +4,14 @@
 mod domain;
 #[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod global;
-#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
-mod parts;
-#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
-mod region;
 #[cfg(not(ptfrag_loom))]
 mod memory;
 #[cfg(all(feature = "alloc", not(ptfrag_loom)))]
 mod nested;
+#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod parts;
+#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod region;
 mod spin;
 mod zeroed;
 
@@ -19,10 +19,10 @@ mod zeroed;
 pub use self::domain::{
     Domain, DomainStatus, Guard, HeadAge, OwnedDomain, Section, ThreadInTheWay,
 };
-#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
-pub use self::{parts::Std, region::Region};
 #[cfg(not(ptfrag_loom))]
 pub use self::memory::Memory;
 #[cfg(all(feature = "alloc", not(ptfrag_loom)))]
 pub use self::nested::Nested;
+#[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub use self::{parts::Std, region::Region};
 pub use self::{spin::SpinLock, zeroed::Zeroed};

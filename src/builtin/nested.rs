@@ -3,7 +3,6 @@
 use core::{
     alloc::Layout,
     fmt,
-    mem::offset_of,
     ptr::{self, NonNull},
 };
 
@@ -58,7 +57,16 @@ struct Entry {
     addr: AtomicPtr<u8>,
 }
 
-impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>> Nested<FRAGS, SIZE, E> {
+impl Entry {
+    /// A pointer to the descriptor that leads back to all of the entry, of which it is the first field.
+    fn page(&self) -> NonNull<PageDesc> {
+        NonNull::from(self).cast()
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>>
+    Nested<FRAGS, SIZE, E>
+{
     /// The fragments of `parent` as pages.
     ///
     /// # Errors
@@ -116,7 +124,7 @@ where
         let Some(entry) = self.entry(addr) else { unreachable!("a fragment lies in its source") };
         // Relaxed: who asks for the address has the page from whoever got it.
         entry.addr.store(addr.as_ptr(), Ordering::Relaxed);
-        Ok(NonNull::from(&entry.desc))
+        Ok(entry.page())
     }
 
     fn is_scarce(&self) -> bool {
@@ -142,13 +150,13 @@ where
 
     #[inline]
     fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
-        self.entry(addr).map(|entry| NonNull::from(&entry.desc))
+        self.entry(addr).map(Entry::page)
     }
 
     #[inline]
     unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8> {
         // SAFETY: a page of this source is in an entry.
-        let entry = unsafe { page.byte_sub(offset_of!(Entry, desc)).cast::<Entry>().as_ref() };
+        let entry = unsafe { page.cast::<Entry>().as_ref() };
         let addr = entry.addr.load(Ordering::Relaxed);
         // SAFETY: `get` has stored it.
         unsafe { NonNull::new_unchecked(addr) }

@@ -5,6 +5,7 @@
 //! `target/verify`, which keep what cargo built, so that each fault costs an incremental build.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -88,8 +89,10 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     let _alone = store::lock(&dir)?;
     let tree = Tree::new(tree_dir(&dir, 0), &files)?;
     let source = tree::fingerprint(&files);
-    let ground =
-        |seconds| Ground { root: &root, dir: &dir, files: &files, seconds, jobs: args.jobs.max(1) };
+    let ground = |nets, killers| {
+        let jobs = args.jobs.max(1);
+        Ground { root: &root, dir: &dir, files: &files, nets, killers, jobs }
+    };
     let wanted = |id: &str| args.only.as_ref().is_none_or(|only| id.contains(only.as_str()));
 
     match args.what {
@@ -100,7 +103,8 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let prey = faults.iter().map(|fault| prey_of_fault(&root, source, fault));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
             let killers = prey.iter().filter_map(|prey| prey.killer.as_ref());
-            hunt(&ground(clean::killers(&tree, killers)?), &prey)?;
+            let nets = Clean::get(&dir, &tree, &files)?.seconds();
+            hunt(&ground(nets, clean::killers(&tree, killers)?), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
         }
         What::Mutants => {
@@ -110,7 +114,8 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let reasons = survivors::load(&root)?;
             let prey = mutants.iter().map(|mutant| prey_of_mutant(&root, mutant, &reasons));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
-            hunt(&ground(Clean::get(&dir, &tree, &files)?.seconds()), &prey)?;
+            let nets = Clean::get(&dir, &tree, &files)?.seconds();
+            hunt(&ground(nets, BTreeMap::new()), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.0.problems)
         }
         What::Report => {

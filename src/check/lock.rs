@@ -1,0 +1,70 @@
+//! The lock's contract.
+
+use std::thread;
+
+use crate::{
+    embed::RawLock,
+    sync::{AtomicU64, Ordering, UnsafeCell},
+};
+
+/// Something that only the lock's holder may touch.
+struct Guarded<L> {
+    lock: L,
+    count: UnsafeCell<u64>,
+    inside: AtomicU64,
+}
+
+// SAFETY: the count is touched under the lock, if that is one.
+unsafe impl<L: RawLock> Sync for Guarded<L> {}
+
+const THREADS: u64 = 4;
+const ROUNDS: u64 = 5_000;
+
+/// Checks a [`RawLock`]: that a new one is free, that one gets in and no other, not even on the same thread, and that who
+/// gets in next sees what the last one did.
+///
+/// # Panics
+/// When it is not so.
+pub fn raw_lock<L: RawLock>() {
+    let lock = L::new();
+    assert!(lock.try_lock(), "a new lock is not free");
+    assert!(!lock.try_lock(), "try_lock lets a second one in, on the same thread");
+    let try_elsewhere = || thread::scope(|scope| scope.spawn(|| lock.try_lock()).join());
+    assert!(!try_elsewhere().is_ok_and(|locked| locked), "try_lock lets a second thread in");
+    // SAFETY: locked above.
+    unsafe { lock.unlock() };
+    lock.lock();
+    assert!(!lock.try_lock(), "try_lock lets a second one in after lock");
+    // SAFETY: locked just now.
+    unsafe { lock.unlock() };
+
+    let guarded = Guarded { lock, count: UnsafeCell::new(0), inside: AtomicU64::new(0) };
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let guarded = &guarded;
+            scope.spawn(move || work(guarded, number % 2 == 0));
+        }
+    });
+    // SAFETY: the threads are gone.
+    let count = guarded.count.with(|count| unsafe { *count });
+    assert_eq!(count, THREADS * ROUNDS, "who got the lock did not see what the last holder did");
+}
+
+fn work<L: RawLock>(guarded: &Guarded<L>, tries: bool) {
+    for _ in 0..ROUNDS {
+        if tries {
+            while !guarded.lock.try_lock() {
+                thread::yield_now();
+            }
+        } else {
+            guarded.lock.lock();
+        }
+        let others = guarded.inside.swap(1, Ordering::Relaxed);
+        assert_eq!(others, 0, "two threads hold the lock");
+        // SAFETY: nobody else is inside.
+        guarded.count.with_mut(|count| unsafe { *count += 1 });
+        guarded.inside.store(0, Ordering::Relaxed);
+        // SAFETY: locked above.
+        unsafe { guarded.lock.unlock() };
+    }
+}

@@ -1,0 +1,181 @@
+//! The test kit for an embedder's parts: it passes those that there are, and finds what is wrong with others.
+
+#![cfg(all(unix, feature = "std"))]
+
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr::NonNull,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use ptfrag::{
+    AllocError, Domain, Memory, Mm, Nested, OwnedDomain, PageDesc, PageSource, RawLock, Rcu, RcuFn,
+    RcuHead, Region, SpinLock, Std, check,
+};
+
+#[test]
+fn the_built_in_parts() {
+    check::raw_lock::<SpinLock>();
+    check::page_source(&Region::<4096>::new(64).unwrap(), 64);
+    check::page_source(&Region::<65536>::with_keep(100, 3).unwrap(), 80);
+    check::page_source(&Memory::<4096>::in_heap(64).unwrap(), 64);
+    check::page_source(&Arc::new(Memory::<256>::in_heap(100).unwrap()), 64);
+    let domain = OwnedDomain::new();
+    check::rcu(&*domain, || {
+        domain.poll();
+    });
+    let asymmetric = OwnedDomain::asymmetric();
+    check::rcu(&*asymmetric, || {
+        asymmetric.poll();
+    });
+}
+
+#[test]
+fn nested_pages() {
+    let domain: &'static Domain = Box::leak(Box::new(OwnedDomain::new()));
+    let parent = Mm::<16, 4096, Std<'static, 65536>>::new(domain, Region::new(32).unwrap());
+    // What is retired because somebody holds the lock comes back only when callbacks run: half of what there is will do.
+    check::page_source(&Nested::new(parent).unwrap(), 64);
+}
+
+fn panics_with(what: &str, check: impl FnOnce()) {
+    let panic = catch_unwind(AssertUnwindSafe(check)).expect_err("it was passed");
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or(panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap();
+    assert!(text.contains(what) || text.contains("scoped thread panicked"), "{text}");
+}
+
+/// What a source does wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Wrong {
+    Twice,
+    Shifted,
+    Stranger,
+    Zeroed,
+    Lost,
+}
+
+struct Bad(Region<4096>, Wrong, AtomicUsize);
+
+// SAFETY: it is not what it should be.
+unsafe impl PageSource for Bad {
+    const PAGE_SIZE: usize = 4096;
+
+    fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
+        let page = self.0.get()?;
+        if self.1 == Wrong::Twice && self.2.fetch_add(1, Ordering::Relaxed) == 3 {
+            // SAFETY: just got.
+            unsafe { self.0.put(page) };
+        }
+        Ok(page)
+    }
+
+    unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
+        // SAFETY: passed on to the caller.
+        self.1 == Wrong::Zeroed || unsafe { self.0.is_zeroed(page) }
+    }
+
+    unsafe fn put(&self, page: NonNull<PageDesc>) {
+        if self.1 != Wrong::Lost {
+            // SAFETY: passed on to the caller.
+            unsafe { self.0.put(page) };
+        }
+    }
+
+    fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
+        self.0.desc(addr).or((self.1 == Wrong::Stranger).then(NonNull::dangling))
+    }
+
+    unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8> {
+        // SAFETY: passed on to the caller.
+        let addr = unsafe { self.0.addr(page) };
+        let shift = if self.1 == Wrong::Shifted { 8 } else { 0 };
+        addr.map_addr(|addr| addr.saturating_add(shift))
+    }
+}
+
+#[test]
+fn bad_sources() {
+    for (wrong, what) in [
+        (Wrong::Twice, "out twice"),
+        (Wrong::Shifted, "not aligned"),
+        (Wrong::Stranger, "not its own"),
+        (Wrong::Zeroed, "is_zeroed says so"),
+        (Wrong::Lost, "do not come out"),
+    ] {
+        let source = Bad(Region::new(16).unwrap(), wrong, AtomicUsize::new(0));
+        panics_with(what, || check::page_source(&source, 16));
+    }
+}
+
+/// Lets everybody in.
+struct Open(AtomicBool);
+
+// SAFETY: it is not what it should be.
+unsafe impl RawLock for Open {
+    fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    fn lock(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn try_lock(&self) -> bool {
+        true
+    }
+
+    unsafe fn unlock(&self) {}
+}
+
+#[test]
+fn a_bad_lock() {
+    panics_with("lets a second one in", check::raw_lock::<Open>);
+}
+
+thread_local! {
+    static QUEUED: Cell<Option<(NonNull<RcuHead>, RcuFn)>> = const { Cell::new(None) };
+}
+
+/// Waits for nobody: callbacks run at once, or at the next drive.
+#[derive(Clone, Copy)]
+struct Hasty {
+    at_once: bool,
+}
+
+// SAFETY: it is not what it should be.
+unsafe impl Rcu for Hasty {
+    type Guard = ();
+
+    fn read(self) {}
+
+    fn covers(self, (): &()) -> bool {
+        true
+    }
+
+    unsafe fn call(self, head: NonNull<RcuHead>, func: RcuFn) {
+        if self.at_once {
+            // SAFETY: the caller's promise; that it is too early is found.
+            unsafe { func(head) };
+        } else {
+            QUEUED.set(Some((head, func)));
+        }
+    }
+}
+
+#[test]
+fn hasty_rcus() {
+    let run = || {
+        if let Some((head, func)) = QUEUED.take() {
+            // SAFETY: as above.
+            unsafe { func(head) };
+        }
+    };
+    for at_once in [false, true] {
+        panics_with("before a guard was dropped", || check::rcu(Hasty { at_once }, run));
+    }
+}

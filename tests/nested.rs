@@ -2,10 +2,17 @@
 
 #![cfg(all(unix, feature = "std"))]
 
-use std::{collections::HashSet, sync::Arc, thread};
+use std::{
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr::NonNull,
+    sync::Arc,
+    thread,
+};
 
 use ptfrag::{
-    Domain, Embed, Mm, Nested, NumberedSource, OwnedDomain, PageSource, Region, SpinLock, Std,
+    Domain, Embed, Hooks, Mm, Nested, NumberedSource, OwnedDomain, PageSource, Region, SpinLock,
+    Std,
 };
 
 type Large = Std<'static, 65536>;
@@ -106,4 +113,27 @@ fn numbers() {
     while region.pages_out() != 0 {
         domain.barrier();
     }
+}
+
+/// The parent's hook panics when a page comes back: the child's page is home all the same, and nothing is kept by it.
+#[test]
+fn a_panic_of_the_parents_hook() {
+    struct Grumbles;
+
+    impl Hooks for Grumbles {
+        fn page_out(&self, _: NonNull<u8>) {
+            panic!("not today");
+        }
+    }
+
+    type Parent = Std<'static, 65536, Grumbles>;
+    let (domain, region) = (domain(), Region::new(1).unwrap());
+    let parent = Mm::<16, 4096, Parent>::new_in(domain, region.clone(), Grumbles);
+    let pages = Arc::new(Nested::new(parent).unwrap());
+    let mm = Mm::<16, 256, Of<Arc<Nested<16, 4096, Parent>>>>::new_in(domain, pages.clone(), ());
+    let frag = mm.alloc().unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(frag))).is_err());
+    assert_eq!((mm.pages(), region.pages_out()), (0, 0));
+    drop(mm);
+    assert_eq!(Arc::strong_count(&pages), 1);
 }

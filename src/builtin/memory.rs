@@ -11,8 +11,9 @@ use crate::{
 
 /// A page source over a fixed piece of memory, with a descriptor for each page beside it.
 ///
-/// `PAGE` is a power of two. `L` is the lock that [`get`](PageSource::get) and [`put`](PageSource::put) take for a few
-/// stores; `put` is called in callbacks, so where those can interrupt a holder it has to keep them away. Several mms share
+/// `PAGE` is a power of two. `L` is the lock that [`get`](PageSource::get), [`put`](PageSource::put) and
+/// [`pages_out`](Self::pages_out) take for a few stores. `put` waits for it, in callbacks too: where those can interrupt a
+/// holder the lock has to keep them away, and a holder that is stopped stops the callbacks of all mms that share this. Several mms share
 /// it by reference, `&'static Memory`, or by an `Arc`, both of which are page sources as well.
 ///
 /// ```
@@ -77,7 +78,7 @@ impl<const PAGE: usize, L: RawLock> Memory<PAGE, L> {
     #[must_use]
     pub fn new(memory: &'static mut [u8], descs: &'static mut [PageDesc]) -> Self {
         let start = memory.as_mut_ptr();
-        let skip = start.addr().next_multiple_of(PAGE) - start.addr();
+        let skip = start.addr().wrapping_neg() % PAGE;
         let fit = memory.len().saturating_sub(skip) >> Self::SHIFT;
         let count = fit.min(descs.len());
         // SAFETY: the offset lies in the memory, or is not used.
@@ -236,7 +237,8 @@ unsafe impl<const PAGE: usize, L: RawLock + 'static> NumberedSource for Memory<P
 
 impl<const PAGE: usize, L> Drop for Memory<PAGE, L> {
     fn drop(&mut self) {
-        // SAFETY: this was the last handle, so no page is out, and nobody looks at a descriptor any more.
+        // SAFETY: this was the last handle: no mm has a page, nobody looks at a descriptor any more, and who got a page by
+        // hand has promised to keep a handle.
         unsafe { (self.dispose)(self.pages, self.descs, self.count) };
     }
 }

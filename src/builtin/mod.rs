@@ -4,9 +4,9 @@
 mod domain;
 #[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod global;
-#[cfg(not(ptfrag_loom))]
+#[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 mod memory;
-#[cfg(all(feature = "alloc", not(ptfrag_loom)))]
+#[cfg(all(feature = "alloc", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod nested;
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod parts;
@@ -19,9 +19,9 @@ mod zeroed;
 pub use self::domain::{
     Domain, DomainStatus, Guard, HeadAge, OwnedDomain, Section, ThreadInTheWay,
 };
-#[cfg(not(ptfrag_loom))]
+#[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 pub use self::memory::Memory;
-#[cfg(all(feature = "alloc", not(ptfrag_loom)))]
+#[cfg(all(feature = "alloc", not(any(ptfrag_loom, ptfrag_shuttle))))]
 pub use self::nested::Nested;
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 pub use self::{parts::Std, region::Region};

@@ -1,12 +1,8 @@
 //! Pages that are fragments of larger ones.
 
-use core::{
-    alloc::Layout,
-    fmt,
-    ptr::{self, NonNull},
-};
+use core::{alloc::Layout, fmt, ptr::NonNull};
 
-use alloc::{alloc::alloc_zeroed, boxed::Box};
+use alloc::alloc::{alloc_zeroed, dealloc};
 
 use crate::{
     embed::{AllocError, Embed, Hooks, NumberedSource, PageSource},
@@ -18,8 +14,13 @@ use crate::{
 /// A page source whose pages are the fragments of a parent mm: so a page of 64 KiB gives 16 of 4 KiB, and each of these 16
 /// of 256 bytes.
 ///
+/// Everything of the parent's that a page needs when it comes back happens where that is, in callbacks too, and the parent is
+/// dropped, which waits for its lock, where the last handle of this is. So its lock is to be one that keeps callbacks
+/// away where they can interrupt a holder. Both mms have the same RCU, or somebody runs the callbacks of both: what is
+/// retired in the parent waits for its.
+///
 /// A page that comes back is given back to the parent, or retired there if somebody holds the lock that this needs just then,
-/// or the parent's hooks want to hear of what is [given back](Hooks::GIVES_BACK): callbacks never wait. Each fragment of the parent's source has 48 bytes here, in memory of the program's
+/// or the parent's hooks want to hear of what is [given back](Hooks::GIVES_BACK): callbacks never wait. Each fragment of the parent's source has 48 bytes here, on 64-bit machines, in memory of the program's
 /// allocator that costs nothing before it is used, on most systems. The parent stays as long as a handle of this does.
 ///
 /// ```
@@ -45,8 +46,7 @@ use crate::{
 /// ```
 pub struct Nested<const FRAGS: usize, const SIZE: usize, E: Embed> {
     parent: Mm<FRAGS, SIZE, E>,
-    /// As many as the parent's source has fragments.
-    pages: Box<[Entry]>,
+    entries: Entries,
 }
 
 /// A fragment of the parent's. All-zero bytes are a valid one.
@@ -55,13 +55,6 @@ struct Entry {
     desc: PageDesc,
     /// Where it is, once it was out.
     addr: AtomicPtr<u8>,
-}
-
-impl Entry {
-    /// A pointer to the descriptor that leads back to all of the entry, of which it is the first field.
-    fn page(&self) -> NonNull<PageDesc> {
-        NonNull::from(self).cast()
-    }
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>>
@@ -73,8 +66,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>>
     /// [`AllocError`] when there is no memory for their descriptors.
     pub fn new(parent: Mm<FRAGS, SIZE, E>) -> Result<Self, AllocError> {
         let count = parent.head().source.count().checked_mul(FRAGS).ok_or(AllocError)?;
-        let pages = entries(count)?;
-        Ok(Self { parent, pages })
+        Ok(Self { parent, entries: Entries::new(count)? })
     }
 
     /// The mm of which these pages are fragments.
@@ -84,29 +76,68 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>>
     }
 }
 
-/// Zeroed ones, of which only what is used is ever written: so the system need not find memory for the rest.
-fn entries(count: usize) -> Result<Box<[Entry]>, AllocError> {
-    if count == 0 {
-        return Ok(Box::new([]));
+/// As many entries as the parent's source has fragments, zeroed: of which only what is used is ever written, so the system
+/// need not find memory for the rest. (A `Box` would not let pointers to them outlast its next move.)
+struct Entries {
+    first: NonNull<Entry>,
+    count: usize,
+}
+
+// SAFETY: entries are atomics and a descriptor, which is both.
+unsafe impl Send for Entries {}
+// SAFETY: as above.
+unsafe impl Sync for Entries {}
+
+impl Entries {
+    fn new(count: usize) -> Result<Self, AllocError> {
+        let first = match Layout::array::<Entry>(count) {
+            Ok(layout) if layout.size() == 0 => NonNull::dangling(),
+            // SAFETY: the layout is not empty.
+            Ok(layout) => NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(AllocError)?.cast(),
+            Err(_) => return Err(AllocError),
+        };
+        Ok(Self { first, count })
     }
-    let layout = Layout::array::<Entry>(count).map_err(|_| AllocError)?;
-    // SAFETY: the layout is not empty.
-    let at = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(AllocError)?;
-    let all = ptr::slice_from_raw_parts_mut(at.cast::<Entry>().as_ptr(), count);
-    // SAFETY: allocated as such a box is, and zeros are entries.
-    Ok(unsafe { Box::from_raw(all) })
+
+    /// A pointer to an entry, hence to its descriptor, which comes first.
+    fn page(&self, number: usize) -> NonNull<PageDesc> {
+        assert!(number < self.count, "ptfrag: a source has more pages than it says");
+        // SAFETY: there are so many.
+        unsafe { self.first.add(number) }.cast()
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        match Layout::array::<Entry>(self.count) {
+            // SAFETY: allocated in `new` with this layout, and nobody has a handle of the source any more.
+            Ok(layout) if layout.size() != 0 => unsafe {
+                dealloc(self.first.as_ptr().cast(), layout);
+            },
+            _ => {}
+        }
+    }
+}
+
+/// The entry of a page.
+///
+/// # Safety
+/// The page is of a source that lives.
+unsafe fn entry<'a>(page: NonNull<PageDesc>) -> &'a Entry {
+    // SAFETY: the pointer came from that to all of the entry.
+    unsafe { page.cast().as_ref() }
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>>
     Nested<FRAGS, SIZE, E>
 {
-    /// The entry of the fragment in which an address lies.
-    fn entry(&self, addr: NonNull<u8>) -> Option<&Entry> {
+    /// The page that is the fragment in which an address lies.
+    fn page(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
         let source = &self.parent.head().source;
         let number = source.number(source.desc(addr)?);
         // Pages are aligned to their size.
         let index = addr.addr().get() / SIZE % FRAGS;
-        Some(&self.pages[number * FRAGS + index])
+        Some(self.entries.page(number * FRAGS + index))
     }
 }
 
@@ -121,10 +152,12 @@ where
 
     fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
         let addr = self.parent.alloc()?.into_raw();
-        let Some(entry) = self.entry(addr) else { unreachable!("a fragment lies in its source") };
+        let Some(page) = self.page(addr) else { unreachable!("a fragment lies in its source") };
+        // SAFETY: just found.
+        let entry = unsafe { entry(page) };
         // Relaxed: who asks for the address has the page from whoever got it.
         entry.addr.store(addr.as_ptr(), Ordering::Relaxed);
-        Ok(entry.page())
+        Ok(page)
     }
 
     fn is_scarce(&self) -> bool {
@@ -150,13 +183,13 @@ where
 
     #[inline]
     fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>> {
-        self.entry(addr).map(Entry::page)
+        self.page(addr)
     }
 
     #[inline]
     unsafe fn addr(&self, page: NonNull<PageDesc>) -> NonNull<u8> {
         // SAFETY: a page of this source is in an entry.
-        let entry = unsafe { page.cast::<Entry>().as_ref() };
+        let entry = unsafe { entry(page) };
         let addr = entry.addr.load(Ordering::Relaxed);
         // SAFETY: `get` has stored it.
         unsafe { NonNull::new_unchecked(addr) }
@@ -169,11 +202,11 @@ where
     E: Embed<Source: NumberedSource, Rcu: 'static> + 'static,
 {
     fn count(&self) -> usize {
-        self.pages.len()
+        self.entries.count
     }
 
     fn number(&self, page: NonNull<PageDesc>) -> usize {
-        (page.addr().get() - self.pages.as_ptr().addr()) / size_of::<Entry>()
+        (page.addr().get() - self.entries.first.addr().get()) / size_of::<Entry>()
     }
 }
 

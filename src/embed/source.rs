@@ -32,7 +32,7 @@ impl core::error::Error for AllocError {}
 ///   there: [`PageDesc::set_link`].)
 /// - [`desc`](Self::desc) and [`addr`](Self::addr) answer as said below.
 /// - `put` happens before the `get` that hands the same page out again.
-/// - `put` does not wait for a grace period, since it is called from callbacks. (Neither `get` nor
+/// - `put` does not wait for a grace period, since it is called from callbacks; where it panics, it has taken the page. (Neither `get` nor
 ///   `put` is called inside a section or under a lock of this crate, so `get` may sleep.)
 /// - `desc` and `addr` are called anywhere, under an mm's lock and in callbacks too: they do not
 ///   wait, nor panic, nor come back to an mm, nor take a lock that is held around a call of this
@@ -70,7 +70,8 @@ pub unsafe trait PageSource: Send + Sync + 'static {
     /// neither the page nor its descriptor again.
     unsafe fn put(&self, page: NonNull<PageDesc>);
 
-    /// The descriptor of the page in which `addr` lies; `None` when no page of this source does.
+    /// The descriptor of the page in which `addr` lies, wherever that page is; `None` when it is in no memory that pages of
+    /// this source come from.
     fn desc(&self, addr: NonNull<u8>) -> Option<NonNull<PageDesc>>;
 
     /// The first byte of a page.
@@ -85,7 +86,7 @@ pub unsafe trait PageSource: Send + Sync + 'static {
 /// # Safety
 /// Different pages have different numbers below [`count`](Self::count), always the same.
 pub unsafe trait NumberedSource: PageSource {
-    /// One more than the greatest number.
+    /// One more than the greatest number; always the same.
     fn count(&self) -> usize;
 
     /// The number of a page of this source, wherever it is.
@@ -147,6 +148,6 @@ macro_rules! shared {
 
 shared! {
     &'static S;
-    #[cfg(feature = "alloc")]
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
     alloc::sync::Arc<S>;
 }

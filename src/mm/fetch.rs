@@ -8,7 +8,7 @@ use core::{
 
 use super::{
     free,
-    head::{MmHead, Pin},
+    head::{MmHead, Pin, Pinned},
     list,
 };
 use crate::{
@@ -177,9 +177,9 @@ impl<'m, const FRAGS: usize, const SIZE: usize, E: Embed> Fetched<'m, FRAGS, SIZ
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Fetched<'_, FRAGS, SIZE, E> {
     fn drop(&mut self) {
+        // SAFETY: the page's pin, and not the last one: whoever takes has a handle.
+        let pin = unsafe { Pinned::new(self.head.into(), Pin::Page) };
         // SAFETY: nobody has seen it.
-        unsafe { self.head.source.put(self.page) };
-        // SAFETY: this was the page's pin, and not the last one: whoever takes has a handle.
-        unsafe { MmHead::unpin(self.head.into(), Pin::Page) };
+        unsafe { pin.head().source.put(self.page) };
     }
 }

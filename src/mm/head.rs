@@ -214,6 +214,32 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> MmHead<FRAGS, SIZE, E> {
     }
 }
 
+/// A pin that goes when this is dropped, also by a panic.
+pub(super) struct Pinned<const FRAGS: usize, const SIZE: usize, E: Embed> {
+    head: NonNull<MmHead<FRAGS, SIZE, E>>,
+    pin: Pin,
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Pinned<FRAGS, SIZE, E> {
+    /// # Safety
+    /// The caller hands over such a pin.
+    pub(super) unsafe fn new(head: NonNull<MmHead<FRAGS, SIZE, E>>, pin: Pin) -> Self {
+        Self { head, pin }
+    }
+
+    pub(super) fn head(&self) -> &MmHead<FRAGS, SIZE, E> {
+        // SAFETY: the pin keeps it.
+        unsafe { self.head.as_ref() }
+    }
+}
+
+impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Pinned<FRAGS, SIZE, E> {
+    fn drop(&mut self) {
+        // SAFETY: this is the pin.
+        unsafe { MmHead::unpin(self.head, self.pin) };
+    }
+}
+
 #[cfg(all(test, unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use core::{
     ptr::{self, NonNull},
 };
 
-use super::head::{MmHead, Pin};
+use super::head::{MmHead, Pin, Pinned};
 use crate::{
     embed::{Embed, Hooks, PageSource, Rcu},
     page::{
@@ -70,12 +70,10 @@ struct Leaving<const FRAGS: usize, const SIZE: usize, E: Embed> {
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Leaving<FRAGS, SIZE, E> {
     fn drop(&mut self) {
-        // SAFETY: the page pins the head.
-        let source = unsafe { &self.head.as_ref().source };
+        // SAFETY: the page's pin.
+        let pin = unsafe { Pinned::new(self.head, Pin::Page) };
         // SAFETY: by the invariant.
-        unsafe { source.put(self.page) };
-        // SAFETY: this was the page's pin.
-        unsafe { MmHead::unpin(self.head, Pin::Page) };
+        unsafe { pin.head().source.put(self.page) };
     }
 }
 

@@ -34,7 +34,7 @@ use core::{
 };
 
 use self::{
-    head::{MmHead, Pin},
+    head::{MmHead, Pin, Pinned},
     lanes::{Lane, Lanes},
 };
 use crate::{
@@ -266,18 +266,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for Mm<FRAGS, SIZE, E> {
     fn drop(&mut self) {
-        let _pin = HandlePin(self.head);
+        // SAFETY: the handle's pin.
+        let _pin = unsafe { Pinned::new(self.head, Pin::Handle) };
         self.close();
-    }
-}
-
-/// The pin of an mm that is dropped: it goes, too, when a panic unwinds from its close.
-struct HandlePin<const FRAGS: usize, const SIZE: usize, E: Embed>(NonNull<MmHead<FRAGS, SIZE, E>>);
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> Drop for HandlePin<FRAGS, SIZE, E> {
-    fn drop(&mut self) {
-        // SAFETY: this was the handle's pin.
-        unsafe { MmHead::unpin(self.0, Pin::Handle) };
     }
 }
 

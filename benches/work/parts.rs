@@ -10,7 +10,7 @@ use std::{
 
 use clap::ValueEnum;
 use crossbeam_utils::CachePadded;
-use ptfrag::{Domain, Mm, Rcu, RcuHead, Region};
+use ptfrag::{Domain, Drops, Mm, Pool, Rcu, RcuHead, Region, Std};
 use serde::{Deserialize, Serialize};
 
 use super::{Gate, Timing};
@@ -34,6 +34,10 @@ pub enum Part {
     GiveBackOwn,
     /// The same from one mm.
     GiveBackShared,
+    /// Publishing a fragment with a number in it in the place of one published before, through a handle.
+    PublishBytes,
+    /// The same with a number in a pool.
+    PublishValue,
 }
 
 /// A part, over and over.
@@ -112,7 +116,46 @@ pub fn repeat(repeat: Repeat) -> Timing {
             move || give_back(mm)
         }),
         Part::GiveBackShared => timed(repeat, |_| || give_back(&mms[0])),
+        Part::PublishBytes => {
+            let mm = Mm::<16, 256, Std<'static>>::new(domain, published());
+            timed(repeat, |_| {
+                let (mut handle, slots) =
+                    (mm.local(), (0..64).map(|_| mm.slot()).collect::<Vec<_>>());
+                let mut next = 0;
+                move || {
+                    let nth = post_increment(&mut next);
+                    let mut frag = handle.alloc().expect("the mm has pages enough");
+                    frag[..8].copy_from_slice(&(nth as u64).to_ne_bytes());
+                    handle.publish(&slots[nth % 64], frag);
+                    if nth % 64 == 0 {
+                        domain.poll();
+                    }
+                }
+            })
+        }
+        Part::PublishValue => {
+            let pool = Numbers::new(domain, published());
+            timed(repeat, |_| {
+                let (mut handle, links) =
+                    (pool.handle(), (0..64).map(|_| pool.link()).collect::<Vec<_>>());
+                let mut next = 0;
+                move || {
+                    let nth = post_increment(&mut next);
+                    let value = handle.alloc(nth as u64).expect("the pool has pages enough");
+                    handle.publish(&links[nth % 64], value);
+                    if nth % 64 == 0 {
+                        domain.poll();
+                    }
+                }
+            })
+        }
     }
+}
+
+type Numbers = Pool<u64, 16, 256, Std<'static, 4096, Drops<u64>>>;
+
+fn published() -> Region<4096> {
+    Region::new(1 << 16).expect("address space for the pages")
 }
 
 fn post_increment(next: &mut usize) -> usize {

@@ -52,6 +52,7 @@
 //! - `std` (default): [`Domain`], and where there is `mmap` [`Region`] and [`Std`].
 //! - `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`, and [`Mm::local`] a handle's part;
 //!   [`Pool`].
+//! - `critical-section`: for targets without compare-and-swap, with an implementation of the crate of that name.
 //! - `check`: [`check`], a test kit for parts of one's own.
 //! - With neither the crate is `core` only: [`Mm::new_at`] and [`Mm::local_at`] take the place from the
 //!   embedder.
@@ -62,6 +63,16 @@
 //! - Each trait of [`Embed`] says what memory safety rests on.
 #![no_std]
 #![warn(missing_debug_implementations, unreachable_pub)]
+
+#[cfg(not(any(
+    target_has_atomic = "ptr",
+    feature = "critical-section",
+    portable_atomic_unsafe_assume_single_core
+)))]
+compile_error!(
+    "ptfrag: this target has no compare-and-swap: enable the feature `critical-section`, and link an \
+     implementation of the crate of that name"
+);
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

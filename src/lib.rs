@@ -52,8 +52,9 @@
 //! - `std` (default): [`Domain`], and where there is `mmap` [`Region`] and [`Std`].
 //! - `alloc`: [`Mm::new_in`] puts the mm's head in a `Box`, and [`Mm::local`] a handle's part;
 //!   [`Pool`].
+//! - `crossbeam-epoch`: that crate's default collector as RCU (`Epoch`).
 //! - `critical-section`: for targets without compare-and-swap, with an implementation of the crate of that name.
-//! - `check`: [`check`], a test kit for parts of one's own.
+//! - `check`: the module of that name, a test kit for parts of one's own.
 //! - With neither the crate is `core` only: [`Mm::new_at`] and [`Mm::local_at`] take the place from the
 //!   embedder.
 //!
@@ -83,6 +84,8 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
+mod adapters;
 mod builtin;
 #[cfg(all(feature = "check", not(any(ptfrag_loom, ptfrag_shuttle))))]
 pub mod check;
@@ -99,6 +102,8 @@ mod rcu_head;
 mod slot;
 mod sync;
 
+#[cfg(all(feature = "crossbeam-epoch", not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub use adapters::Epoch;
 pub use builtin::*;
 pub use embed::{AllocError, Embed, Hooks, NumberedSource, PageSource, RawLock, Rcu};
 pub use frag::Frag;

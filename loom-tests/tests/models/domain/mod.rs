@@ -10,7 +10,7 @@
 //! remembers only the last access of a cell when it looks for orders to try, so even a model
 //! without a bound tries those that it can tell apart from there.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use loom::{
@@ -73,6 +73,9 @@ unsafe extern "C" fn spoil(head: NonNull<RcuHead>) {
     // SAFETY: the head is the first field of a value that outlives the domain.
     let value = unsafe { head.cast::<Value>().as_ref() };
     value.write(SPOILT);
+    // So would whoever queues it again, or frees it.
+    // SAFETY: the head is the callback's.
+    unsafe { value.head.set_next(ptr::null_mut()) };
     assert_eq!(value.ran.fetch_add(1, Ordering::Relaxed), 0, "a callback ran twice");
 }
 

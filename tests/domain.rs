@@ -727,7 +727,7 @@ fn domains_go_while_a_table_grows() {
                     domain
                 };
                 // The table is full then, and the next one has it made anew.
-                let many = if cfg!(miri) { 16 } else { 1 << 14 };
+                let many = if cfg!(miri) { 8 } else { 1 << 13 };
                 (0..many).for_each(|_| domains.lock().unwrap().push(used()));
                 full.store(true, Ordering::Release);
                 while domains.lock().unwrap().len() == many {

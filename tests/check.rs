@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
 };
 
 use ptfrag::{
@@ -135,6 +136,53 @@ unsafe impl RawLock for Open {
 #[test]
 fn a_bad_lock() {
     panics_with("lets a second one in", check::raw_lock::<Open>);
+}
+
+/// Looks before it locks, and not at the same time.
+struct Slow(AtomicBool);
+
+// SAFETY: it is not what it should be.
+unsafe impl RawLock for Slow {
+    fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    fn lock(&self) {
+        while !self.try_lock() {
+            thread::yield_now();
+        }
+    }
+
+    fn try_lock(&self) -> bool {
+        if self.0.load(Ordering::SeqCst) {
+            return false;
+        }
+        thread::yield_now();
+        self.0.store(true, Ordering::SeqCst);
+        true
+    }
+
+    unsafe fn unlock(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Nor does what is found leave the lock taken, and the others waiting for it.
+#[test]
+fn a_lock_that_lets_two_in_now_and_then() {
+    panics_with("two threads hold the lock", check::raw_lock::<Slow>);
+}
+
+/// The thread that is in a section meanwhile leaves it.
+#[test]
+fn who_drives_gives_up() {
+    let (domain, drives) = (OwnedDomain::new(), Cell::new(0));
+    let drive = || {
+        domain.poll();
+        drives.set(drives.get() + 1);
+        assert!(drives.get() < 100, "enough");
+    };
+    panics_with("enough", || check::rcu(&*domain, drive));
 }
 
 thread_local! {

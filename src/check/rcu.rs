@@ -1,6 +1,6 @@
 //! The contract of RCU.
 
-use core::{mem, ptr::NonNull};
+use core::{mem::ManuallyDrop, ptr::NonNull};
 use std::{
     boxed::Box,
     thread,
@@ -29,25 +29,23 @@ unsafe extern "C" fn ran(head: NonNull<RcuHead>) {
 /// How long somebody who drives the RCU may take to end a grace period.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Queues a head, that stays where it is until the callback has run.
-fn queue<R: Rcu>(rcu: R) -> Box<Waiting> {
+/// Queues a head, that stays where it is until the callback has run; after a panic for good.
+fn queue<R: Rcu>(rcu: R) -> ManuallyDrop<Box<Waiting>> {
     let waiting = Box::new(Waiting { head: RcuHead::new(), ran: AtomicBool::new(false) });
+    let waiting = ManuallyDrop::new(waiting);
     // SAFETY: it is queued once, and is waited for before it goes.
-    unsafe { rcu.call(NonNull::from(&*waiting).cast(), ran) };
+    unsafe { rcu.call(NonNull::from(&**waiting).cast(), ran) };
     waiting
 }
 
-fn wait(waiting: Box<Waiting>, drive: &mut impl FnMut()) {
+fn wait(waiting: ManuallyDrop<Box<Waiting>>, drive: &mut impl FnMut()) {
     let begun = Instant::now();
     while !waiting.ran.load(Ordering::SeqCst) {
         drive();
         thread::yield_now();
-        if begun.elapsed() > LONG {
-            // It may run yet.
-            mem::forget(waiting);
-            panic!("a callback does not come, though nobody is in a section");
-        }
+        assert!(begun.elapsed() <= LONG, "a callback does not come, though nobody is in a section");
     }
+    drop(ManuallyDrop::into_inner(waiting));
 }
 
 /// Checks an [`Rcu`], which nobody else uses meanwhile. `drive` does what moves grace periods on and runs callbacks, as
@@ -93,6 +91,15 @@ pub fn rcu<R: Rcu>(rcu: R, mut drive: impl FnMut()) {
     assert!(!rcu.gave(0), "zero is no ticket");
 }
 
+/// Has the other thread leave its section when this is dropped, also by a panic.
+struct Leave<'a>(&'a AtomicBool);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Nothing that is queued while another thread has a guard runs before that is dropped.
 fn held_elsewhere<R: Rcu>(rcu: R, drive: &mut impl FnMut(), meanwhile: impl FnOnce()) {
     let (held, leave) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -105,6 +112,7 @@ fn held_elsewhere<R: Rcu>(rcu: R, drive: &mut impl FnMut(), meanwhile: impl FnOn
             }
             drop(guard);
         });
+        let _leave = Leave(&leave);
         while !held.load(Ordering::SeqCst) {
             thread::yield_now();
         }
@@ -114,21 +122,15 @@ fn held_elsewhere<R: Rcu>(rcu: R, drive: &mut impl FnMut(), meanwhile: impl FnOn
         for _ in 0..200 {
             drive();
         }
-        let (early, elapsed) = (waiting.ran.load(Ordering::SeqCst), rcu.has_elapsed(ticket));
-        leave.store(true, Ordering::SeqCst);
-        if early {
-            return Err(
-                "a callback ran before a guard was dropped that was there when it was queued",
-            );
-        }
-        if elapsed {
-            mem::forget(waiting);
-            return Err("a ticket has elapsed before a guard was dropped that was there");
-        }
-        Ok(waiting)
+        assert!(
+            !waiting.ran.load(Ordering::SeqCst),
+            "a callback ran before a guard was dropped that was there when it was queued"
+        );
+        assert!(
+            !rcu.has_elapsed(ticket),
+            "a ticket has elapsed before a guard was dropped that was there"
+        );
+        waiting
     });
-    match waiting {
-        Ok(waiting) => wait(waiting, drive),
-        Err(what) => panic!("{what}"),
-    }
+    wait(waiting, drive);
 }

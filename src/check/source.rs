@@ -137,10 +137,12 @@ fn on_threads<S: PageSource>(source: &S, most: usize) {
                         unsafe { got.addr.write_bytes(number as u8, S::PAGE_SIZE) };
                         passed.lock().expect(locked).push(got);
                     }
-                    let mut back = passed.lock().expect(locked);
                     let keep = if round % 7 == 0 { 0 } else { most / 2 };
-                    let from = back.len().min(keep);
-                    let back = back.split_off(from);
+                    let back = {
+                        let mut passed = passed.lock().expect(locked);
+                        let from = passed.len().min(keep);
+                        passed.split_off(from)
+                    };
                     for one in back {
                         out.lock().expect(locked).remove(&one.addr.addr());
                         put(source, one);

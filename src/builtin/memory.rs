@@ -2,19 +2,21 @@
 
 use core::{fmt, ptr::NonNull};
 
-use super::SpinLock;
+#[cfg(feature = "alloc")]
+use super::block::Block;
+use super::{SpinLock, scarce::Scarce, stack::Stack};
 use crate::{
     embed::{AllocError, NumberedSource, PageSource, RawLock},
     page::PageDesc,
-    sync::{AtomicBool, Ordering, UnsafeCell},
+    sync::UnsafeCell,
 };
 
 /// A page source over a fixed piece of memory, with a descriptor for each page beside it.
 ///
 /// `PAGE` is a power of two. `L` is the lock that [`get`](PageSource::get), [`put`](PageSource::put) and
 /// [`pages_out`](Self::pages_out) take for a few stores. `put` waits for it, in callbacks too: where those can interrupt a
-/// holder the lock has to keep them away, and a holder that is stopped stops the callbacks of all mms that share this. Several mms share
-/// it by reference, `&'static Memory`, or by an `Arc`, both of which are page sources as well.
+/// holder the lock has to keep them away, and a holder that is stopped stops the callbacks of all mms that share this.
+/// Several mms share it by reference, `&'static Memory`, or by an `Arc`, both of which are page sources as well.
 ///
 /// ```
 /// use ptfrag::{Domain, Embed, Memory, Mm, PageDesc, SpinLock};
@@ -43,23 +45,25 @@ pub struct Memory<const PAGE: usize, L = SpinLock> {
     lock: L,
     /// Behind the lock.
     free: UnsafeCell<Free>,
-    /// Whether hardly any pages are left: a hint.
-    scarce: AtomicBool,
-    /// What becomes of pages and descriptors at the end.
-    dispose: Dispose,
-    /// Whether pages that were never out are all zero.
-    zeroed: bool,
+    scarce: Scarce,
+    /// Pages and descriptors, if they came from the allocator: those that were never out are all zero then. They go with
+    /// the last handle, when no mm has a page and nobody looks at a descriptor any more; who got a page by hand has
+    /// promised to keep one.
+    #[cfg(feature = "alloc")]
+    blocks: Option<[Block; 2]>,
 }
 
-/// Called with the first page, the first descriptor, and how many there are.
-type Dispose = unsafe fn(NonNull<u8>, NonNull<PageDesc>, usize);
-
 /// # Invariants
-/// The pages from `head` along the links are at their source, as are those from `fresh` on, which were never out.
+/// Those from `fresh` on were never out.
 struct Free {
-    head: Option<NonNull<PageDesc>>,
+    back: Stack,
     fresh: usize,
-    out: usize,
+}
+
+impl Free {
+    fn out(&self) -> usize {
+        self.fresh - self.back.len()
+    }
 }
 
 // SAFETY: the memory is the source's, the descriptors are `Sync`, and the rest is behind the lock.
@@ -106,10 +110,10 @@ impl<const PAGE: usize, L: RawLock> Memory<PAGE, L> {
             descs,
             count,
             lock: L::new(),
-            free: UnsafeCell::new(Free { head: None, fresh: 0, out: 0 }),
-            scarce: AtomicBool::new(count == 0),
-            dispose: |_, _, _| (),
-            zeroed: false,
+            free: UnsafeCell::new(Free { back: Stack::default(), fresh: 0 }),
+            scarce: Scarce::new(count == 0),
+            #[cfg(feature = "alloc")]
+            blocks: None,
         }
     }
 
@@ -119,17 +123,17 @@ impl<const PAGE: usize, L: RawLock> Memory<PAGE, L> {
     /// [`AllocError`] when it has no such block.
     #[cfg(feature = "alloc")]
     pub fn in_heap(count: usize) -> Result<Self, AllocError> {
-        let (pages, descs) = heap::take::<PAGE>(count)?;
-        // SAFETY: they are ours, zeroed, until they are freed.
-        let mut memory = unsafe { Self::at(pages, descs, count) };
-        (memory.dispose, memory.zeroed) = (heap::free::<PAGE>, true);
-        Ok(memory)
+        let pages = Block::zeroed(count, PAGE, PAGE)?;
+        let descs = Block::zeroed(count, PageDesc::SIZE, PageDesc::ALIGN)?;
+        // SAFETY: they are this source's, zeroed, until it goes.
+        let memory = unsafe { Self::at(pages.at(), descs.at().cast(), count) };
+        Ok(Self { blocks: Some([pages, descs]), ..memory })
     }
 
     /// Pages that are out.
     #[must_use]
     pub fn pages_out(&self) -> usize {
-        self.locked(|free| free.out)
+        self.locked(|free| free.out())
     }
 
     fn locked<R>(&self, work: impl FnOnce(&mut Free) -> R) -> R {
@@ -139,15 +143,6 @@ impl<const PAGE: usize, L: RawLock> Memory<PAGE, L> {
         // SAFETY: taken above.
         unsafe { self.lock.unlock() };
         result
-    }
-
-    /// Notes whether pages are scarce: when more than 15 in 16 are out.
-    fn note(&self, free: &Free) {
-        let scarce = free.out > self.count - self.count.div_ceil(16);
-        // Relaxed: a hint. Only a change is written, since others look at it.
-        if self.scarce.load(Ordering::Relaxed) != scarce {
-            self.scarce.store(scarce, Ordering::Relaxed);
-        }
     }
 }
 
@@ -159,53 +154,44 @@ unsafe impl<const PAGE: usize, L: RawLock + 'static> PageSource for Memory<PAGE,
 
     fn get(&self) -> Result<NonNull<PageDesc>, AllocError> {
         self.locked(|free| {
-            let page = match free.head {
-                Some(page) => {
+            // SAFETY: the source lives, and this is under its lock.
+            let page = match unsafe { free.back.pop() } {
+                Some(page) => page,
+                None if free.fresh < self.count => {
+                    // SAFETY: there are so many descriptors.
+                    let page = unsafe { self.descs.add(free.fresh) };
+                    free.fresh += 1;
                     // SAFETY: a descriptor stays one as long as its source lives.
                     let desc = unsafe { page.as_ref() };
-                    // SAFETY: the page is at home, and `put` wrote the link.
-                    free.head = unsafe { desc.link() };
-                    page
-                }
-                None if free.fresh < self.count => {
-                    free.fresh += 1;
-                    // SAFETY: there are so many descriptors.
-                    let page = unsafe { self.descs.add(free.fresh - 1) };
                     // It links to itself, as no page on the stack does: nobody has written to it.
-                    // SAFETY: as above.
-                    let desc = unsafe { page.as_ref() };
                     // SAFETY: the page is at home.
                     unsafe { desc.set_link(Some(page)) };
                     page
                 }
                 None => return Err(AllocError),
             };
-            free.out += 1;
-            self.note(free);
+            self.scarce.note(free.out(), self.count);
             Ok(page)
         })
     }
 
+    #[cfg(feature = "alloc")]
     unsafe fn is_zeroed(&self, page: NonNull<PageDesc>) -> bool {
         // SAFETY: descriptors are type-stable.
         let desc = unsafe { page.as_ref() };
         // SAFETY: `get` left a link there, and nobody else has the page.
-        self.zeroed && unsafe { desc.link() == Some(page) }
+        self.blocks.is_some() && unsafe { desc.link() == Some(page) }
     }
 
     fn is_scarce(&self) -> bool {
-        self.scarce.load(Ordering::Relaxed)
+        self.scarce.get()
     }
 
     unsafe fn put(&self, page: NonNull<PageDesc>) {
-        // SAFETY: a descriptor stays one as long as its source lives.
-        let desc = unsafe { page.as_ref() };
         self.locked(|free| {
-            // SAFETY: the page is at home, under the lock.
-            unsafe { desc.set_link(free.head) };
-            free.head = Some(page);
-            free.out -= 1;
-            self.note(free);
+            // SAFETY: the page is at home and on no stack, and this is under the lock.
+            unsafe { free.back.push(page) };
+            self.scarce.note(free.out(), self.count);
         });
     }
 
@@ -235,64 +221,8 @@ unsafe impl<const PAGE: usize, L: RawLock + 'static> NumberedSource for Memory<P
     }
 }
 
-impl<const PAGE: usize, L> Drop for Memory<PAGE, L> {
-    fn drop(&mut self) {
-        // SAFETY: this was the last handle: no mm has a page, nobody looks at a descriptor any more, and who got a page by
-        // hand has promised to keep a handle.
-        unsafe { (self.dispose)(self.pages, self.descs, self.count) };
-    }
-}
-
 impl<const PAGE: usize, L> fmt::Debug for Memory<PAGE, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Memory({} pages of {PAGE} bytes at {:p})", self.count, self.pages)
-    }
-}
-
-/// Pages and descriptors from the program's allocator.
-#[cfg(feature = "alloc")]
-mod heap {
-    use core::{alloc::Layout, ptr::NonNull};
-
-    use alloc::alloc::{alloc_zeroed, dealloc};
-
-    use crate::{embed::AllocError, page::PageDesc};
-
-    fn layouts<const PAGE: usize>(count: usize) -> Result<(Layout, Layout), AllocError> {
-        // An allocator is never asked for nothing.
-        let count = count.max(1);
-        let bytes = count.checked_mul(PAGE).ok_or(AllocError)?;
-        let pages = Layout::from_size_align(bytes, PAGE).map_err(|_| AllocError)?;
-        let descs = Layout::array::<PageDesc>(count).map_err(|_| AllocError)?;
-        Ok((pages, descs))
-    }
-
-    pub(super) fn take<const PAGE: usize>(
-        count: usize,
-    ) -> Result<(NonNull<u8>, NonNull<PageDesc>), AllocError> {
-        let (pages, descs) = layouts::<PAGE>(count)?;
-        // SAFETY: the layout is not empty, here and below.
-        let at = NonNull::new(unsafe { alloc_zeroed(pages) }).ok_or(AllocError)?;
-        // SAFETY: as above.
-        let Some(first) = NonNull::new(unsafe { alloc_zeroed(descs) }) else {
-            // SAFETY: allocated above.
-            unsafe { dealloc(at.as_ptr(), pages) };
-            return Err(AllocError);
-        };
-        Ok((at, first.cast()))
-    }
-
-    /// # Safety
-    /// They came from `take` with this count, and nobody uses them any more.
-    pub(super) unsafe fn free<const PAGE: usize>(
-        at: NonNull<u8>,
-        first: NonNull<PageDesc>,
-        count: usize,
-    ) {
-        let Ok((pages, descs)) = layouts::<PAGE>(count) else { return };
-        // SAFETY: passed on to the caller.
-        unsafe { dealloc(at.as_ptr(), pages) };
-        // SAFETY: as above.
-        unsafe { dealloc(first.as_ptr().cast(), descs) };
     }
 }

@@ -1,5 +1,7 @@
 //! What programs in user space take that bring no parts of their own.
 
+#[cfg(all(feature = "alloc", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod block;
 #[cfg(feature = "std")]
 mod domain;
 #[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
@@ -12,7 +14,11 @@ mod nested;
 mod parts;
 #[cfg(all(unix, feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
 mod region;
+#[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
+mod scarce;
 mod spin;
+#[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
+mod stack;
 mod zeroed;
 
 #[cfg(feature = "std")]

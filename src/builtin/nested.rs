@@ -1,9 +1,8 @@
 //! Pages that are fragments of larger ones.
 
-use core::{alloc::Layout, fmt, ptr::NonNull};
+use core::{fmt, ptr::NonNull};
 
-use alloc::alloc::{alloc_zeroed, dealloc};
-
+use super::block::Block;
 use crate::{
     embed::{AllocError, Embed, Hooks, NumberedSource, PageSource},
     mm::{Mm, apply::Wait, free},
@@ -14,14 +13,15 @@ use crate::{
 /// A page source whose pages are the fragments of a parent mm: so a page of 64 KiB gives 16 of 4 KiB, and each of these 16
 /// of 256 bytes.
 ///
-/// Everything of the parent's that a page needs when it comes back happens where that is, in callbacks too, and the parent is
-/// dropped, which waits for its lock, where the last handle of this is. So its lock is to be one that keeps callbacks
-/// away where they can interrupt a holder. Both mms have the same RCU, or somebody runs the callbacks of both: what is
-/// retired in the parent waits for its.
+/// A page that comes back is given back to the parent, without waiting for its lock: if somebody holds that just then, or
+/// the parent's hooks want to hear of what is [given back](Hooks::GIVES_BACK), it is retired there. So both mms have the
+/// same RCU, or somebody runs the callbacks of both.
 ///
-/// A page that comes back is given back to the parent, or retired there if somebody holds the lock that this needs just then,
-/// or the parent's hooks want to hear of what is [given back](Hooks::GIVES_BACK): callbacks never wait. Each fragment of the parent's source has 48 bytes here, on 64-bit machines, in memory of the program's
-/// allocator that costs nothing before it is used, on most systems. The parent stays as long as a handle of this does.
+/// The parent stays as long as a handle of this does, and is dropped with the last one, which waits for its lock: possibly
+/// in a callback, so where callbacks can interrupt a holder that lock has to keep them away.
+///
+/// Each fragment of the parent's source has 48 bytes here, on 64-bit machines, in memory of the program's allocator that on
+/// most systems costs nothing before it is used.
 ///
 /// ```
 /// use ptfrag::{Domain, Embed, Mm, Nested, Region, SpinLock, Std};
@@ -46,7 +46,9 @@ use crate::{
 /// ```
 pub struct Nested<const FRAGS: usize, const SIZE: usize, E: Embed> {
     parent: Mm<FRAGS, SIZE, E>,
-    entries: Entries,
+    /// As many entries as the parent's source has fragments.
+    entries: Block,
+    count: usize,
 }
 
 /// A fragment of the parent's. All-zero bytes are a valid one.
@@ -66,56 +68,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>>
     /// [`AllocError`] when there is no memory for their descriptors.
     pub fn new(parent: Mm<FRAGS, SIZE, E>) -> Result<Self, AllocError> {
         let count = parent.head().source.count().checked_mul(FRAGS).ok_or(AllocError)?;
-        Ok(Self { parent, entries: Entries::new(count)? })
+        let entries = Block::zeroed(count, size_of::<Entry>(), align_of::<Entry>())?;
+        Ok(Self { parent, entries, count })
     }
 
     /// The mm of which these pages are fragments.
     #[must_use]
     pub fn parent(&self) -> &Mm<FRAGS, SIZE, E> {
         &self.parent
-    }
-}
-
-/// As many entries as the parent's source has fragments, zeroed: of which only what is used is ever written, so the system
-/// need not find memory for the rest. (A `Box` would not let pointers to them outlast its next move.)
-struct Entries {
-    first: NonNull<Entry>,
-    count: usize,
-}
-
-// SAFETY: entries are atomics and a descriptor, which is both.
-unsafe impl Send for Entries {}
-// SAFETY: as above.
-unsafe impl Sync for Entries {}
-
-impl Entries {
-    fn new(count: usize) -> Result<Self, AllocError> {
-        let first = match Layout::array::<Entry>(count) {
-            Ok(layout) if layout.size() == 0 => NonNull::dangling(),
-            // SAFETY: the layout is not empty.
-            Ok(layout) => NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(AllocError)?.cast(),
-            Err(_) => return Err(AllocError),
-        };
-        Ok(Self { first, count })
-    }
-
-    /// A pointer to an entry, hence to its descriptor, which comes first.
-    fn page(&self, number: usize) -> NonNull<PageDesc> {
-        assert!(number < self.count, "ptfrag: a source has more pages than it says");
-        // SAFETY: there are so many.
-        unsafe { self.first.add(number) }.cast()
-    }
-}
-
-impl Drop for Entries {
-    fn drop(&mut self) {
-        match Layout::array::<Entry>(self.count) {
-            // SAFETY: allocated in `new` with this layout, and nobody has a handle of the source any more.
-            Ok(layout) if layout.size() != 0 => unsafe {
-                dealloc(self.first.as_ptr().cast(), layout);
-            },
-            _ => {}
-        }
     }
 }
 
@@ -137,7 +97,10 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed<Source: NumberedSource>>
         let number = source.number(source.desc(addr)?);
         // Pages are aligned to their size.
         let index = addr.addr().get() / SIZE % FRAGS;
-        Some(self.entries.page(number * FRAGS + index))
+        let nth = number * FRAGS + index;
+        assert!(nth < self.count, "ptfrag: a source has more pages than it says");
+        // SAFETY: there are so many, and the descriptor comes first in each.
+        Some(unsafe { self.entries.at().cast::<Entry>().add(nth) }.cast())
     }
 }
 
@@ -202,11 +165,11 @@ where
     E: Embed<Source: NumberedSource, Rcu: 'static> + 'static,
 {
     fn count(&self) -> usize {
-        self.entries.count
+        self.count
     }
 
     fn number(&self, page: NonNull<PageDesc>) -> usize {
-        (page.addr().get() - self.entries.first.addr().get()) / size_of::<Entry>()
+        (page.addr().get() - self.entries.at().addr().get()) / size_of::<Entry>()
     }
 }
 

@@ -27,9 +27,10 @@ use self::{
     returned::{MOST, Returned},
 };
 use crate::{
+    builtin::scarce::Scarce,
     embed::{AllocError, NumberedSource, PageSource},
     page::PageDesc,
-    sync::{AtomicBool, AtomicUsize, Ordering},
+    sync::{AtomicUsize, Ordering},
 };
 
 /// Descriptors stand at distances of `1 << DESC_SHIFT` bytes: a power of two, which their size
@@ -90,8 +91,7 @@ struct Inner {
     pages: Map,
     descs: Map,
     grown: AtomicUsize,
-    /// Whether hardly any pages are left: a hint.
-    scarce: AtomicBool,
+    scarce: Scarce,
     capacity: usize,
     keep: usize,
     /// The system's page size.
@@ -153,7 +153,7 @@ impl<const PAGE: usize> Region<PAGE> {
             pages: pages_map,
             descs,
             grown: AtomicUsize::new(0),
-            scarce: AtomicBool::new(false),
+            scarce: Scarce::new(false),
             capacity: pages,
             keep: if Map::DISCARDS && PAGE >= system { keep } else { usize::MAX },
             system,
@@ -199,19 +199,15 @@ impl Inner {
         }
     }
 
-    /// Notes whether pages are scarce, which they are when more than 15 in 16 are out, and how many can come back
+    /// Notes whether pages are scarce, and how many can come back
     /// before that has to be looked at again, or memory is to be given back; says whether fewer have.
     fn note(&self, free: &Free) -> bool {
-        let scarce = free.out > self.capacity - self.capacity.div_ceil(16);
+        let scarce = self.scarce.note(free.out, self.capacity);
         let kept = self.keep.saturating_sub(free.warm.len());
         let room = match kept.saturating_add(self.together()).saturating_sub(free.excess.len()) {
             _ if scarce => 1,
             room => room.clamp(1, TOGETHER),
         };
-        // Relaxed: a hint. Only a change is written, since others look at it.
-        if self.scarce.load(Ordering::Relaxed) != scarce {
-            self.scarce.store(scarce, Ordering::Relaxed);
-        }
         self.returned.make_room(room)
     }
 
@@ -289,7 +285,7 @@ unsafe impl<const PAGE: usize> PageSource for Region<PAGE> {
     }
 
     fn is_scarce(&self) -> bool {
-        self.0.scarce.load(Ordering::Relaxed)
+        self.0.scarce.get()
     }
 
     unsafe fn put(&self, page: NonNull<PageDesc>) {

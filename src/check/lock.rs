@@ -1,6 +1,6 @@
 //! The lock's contract.
 
-use std::thread;
+use std::{sync::Barrier, thread};
 
 use crate::{
     embed::RawLock,
@@ -10,6 +10,7 @@ use crate::{
 /// Something that only the lock's holder may touch.
 struct Guarded<L> {
     lock: L,
+    begin: Barrier,
     count: UnsafeCell<u64>,
     inside: AtomicU64,
     /// Whether two were inside at the same time. A panic there would leave the lock to nobody, and the others waiting.
@@ -42,6 +43,7 @@ pub fn raw_lock<L: RawLock>() {
 
     let guarded = Guarded {
         lock,
+        begin: Barrier::new(THREADS as usize),
         count: UnsafeCell::new(0),
         inside: AtomicU64::new(0),
         two: AtomicBool::new(false),
@@ -59,7 +61,9 @@ pub fn raw_lock<L: RawLock>() {
 }
 
 fn work<L: RawLock>(guarded: &Guarded<L>, tries: bool) {
-    for _ in 0..ROUNDS {
+    // All are there before the first one goes in.
+    guarded.begin.wait();
+    for round in 0..ROUNDS {
         if tries {
             while !guarded.lock.try_lock() {
                 thread::yield_now();
@@ -69,6 +73,10 @@ fn work<L: RawLock>(guarded: &Guarded<L>, tries: bool) {
         }
         if guarded.inside.swap(1, Ordering::Relaxed) != 0 {
             guarded.two.store(true, Ordering::Relaxed);
+        }
+        if round % 64 == 0 {
+            // The others come upon the holder also where there is one processor.
+            thread::yield_now();
         }
         // SAFETY: nobody else is inside.
         guarded.count.with_mut(|count| unsafe { *count += 1 });

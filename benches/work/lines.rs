@@ -146,7 +146,7 @@ fn turns<A: Allocator>(work: Lines) -> Moved {
 
 #[cfg(ptfrag_lines)]
 fn counted() -> u64 {
-    ptfrag::lines::take().0
+    ptfrag::lines::take()
 }
 
 #[cfg(not(ptfrag_lines))]

@@ -119,40 +119,53 @@ pub fn repeat(repeat: Repeat) -> Timing {
         Part::PublishBytes => {
             let mm = Mm::<16, 256, Std<'static>>::new(domain, published());
             timed(repeat, |_| {
-                let (mut handle, slots) =
-                    (mm.local(), (0..64).map(|_| mm.slot()).collect::<Vec<_>>());
-                let mut next = 0;
-                move || {
-                    let nth = post_increment(&mut next);
-                    let mut frag = handle.alloc().expect("the mm has pages enough");
-                    frag[..8].copy_from_slice(&(nth as u64).to_ne_bytes());
-                    handle.publish(&slots[nth % 64], frag);
-                    if nth % 64 == 0 {
-                        domain.poll();
-                    }
-                }
+                let mut handle = mm.local();
+                in_turn(
+                    domain,
+                    || mm.slot(),
+                    move |slot, number| {
+                        let mut frag = handle.alloc().expect("the mm has pages enough");
+                        frag[..8].copy_from_slice(&number.to_ne_bytes());
+                        handle.publish(slot, frag);
+                    },
+                )
             })
         }
         Part::PublishValue => {
             let pool = Numbers::new(domain, published());
             timed(repeat, |_| {
-                let (mut handle, links) =
-                    (pool.handle(), (0..64).map(|_| pool.link()).collect::<Vec<_>>());
-                let mut next = 0;
-                move || {
-                    let nth = post_increment(&mut next);
-                    let value = handle.alloc(nth as u64).expect("the pool has pages enough");
-                    handle.publish(&links[nth % 64], value);
-                    if nth % 64 == 0 {
-                        domain.poll();
-                    }
-                }
+                let mut handle = pool.handle();
+                in_turn(
+                    domain,
+                    || pool.link(),
+                    move |link, number| {
+                        let value = handle.alloc(number).expect("the pool has pages enough");
+                        handle.publish(link, value);
+                    },
+                )
             })
         }
     }
 }
 
 type Numbers = Pool<u64, 16, 256, Std<'static, 4096, Drops<u64>>>;
+
+/// Publishes numbers in 64 places in turn, and polls at each first one.
+fn in_turn<P>(
+    domain: &'static Domain,
+    place: impl Fn() -> P,
+    mut publish: impl FnMut(&P, u64),
+) -> impl FnMut() {
+    let places: Vec<_> = iter::repeat_with(place).take(64).collect();
+    let mut next = 0;
+    move || {
+        let nth = post_increment(&mut next);
+        publish(&places[nth % 64], nth as u64);
+        if nth % 64 == 0 {
+            domain.poll();
+        }
+    }
+}
 
 fn published() -> Region<4096> {
     Region::new(1 << 16).expect("address space for the pages")

@@ -1,9 +1,9 @@
-//! Atomics that count what contention is made of, for the benchmarks: a build of its own, with
+//! Atomics that count cache lines which go from thread to thread, for the benchmarks: a build of its own, with
 //! `cfg(ptfrag_lines)`.
 //!
 //! A cache line that a thread writes and another wrote last has to come from that other's processor. Which thread wrote a
-//! line last is kept in a table with an entry for each, as good as always. What is behind a lock of the standard library's is
-//! not seen.
+//! line last is kept in a table, in which hardly ever two share an entry. What is behind a lock of the standard library's
+//! is not seen.
 
 use core::sync::atomic::AtomicU32 as Entry;
 use std::cell::Cell;
@@ -20,7 +20,6 @@ static LAST: [Entry; 1 << ENTRIES_LOG] = [const { Entry::new(0) }; 1 << ENTRIES_
 static THREADS: Entry = Entry::new(0);
 
 static FOREIGN: portable_atomic::AtomicU64 = portable_atomic::AtomicU64::new(0);
-static FAILED: portable_atomic::AtomicU64 = portable_atomic::AtomicU64::new(0);
 
 std::thread_local! {
     static ME: Cell<u32> = const { Cell::new(0) };
@@ -48,10 +47,10 @@ pub(super) fn wrote<T>(place: *const T) {
     }
 }
 
-/// Writes to lines that another thread had written last, and exchanges that failed, since the last call.
+/// Writes to lines that another thread had written last, since the last call.
 #[must_use]
-pub fn take() -> (u64, u64) {
-    (FOREIGN.swap(0, Ordering::Relaxed), FAILED.swap(0, Ordering::Relaxed))
+pub fn take() -> u64 {
+    FOREIGN.swap(0, Ordering::Relaxed)
 }
 
 macro_rules! counted {
@@ -90,9 +89,8 @@ macro_rules! counted {
                 seen: Ordering,
             ) -> Result<$value, $value> {
                 let result = self.0.compare_exchange(now, new, set, seen);
-                match result {
-                    Ok(_) => wrote(self),
-                    Err(_) => drop(FAILED.fetch_add(1, Ordering::Relaxed)),
+                if result.is_ok() {
+                    wrote(self);
                 }
                 result
             }
@@ -126,41 +124,24 @@ macro_rules! counted {
     };
 }
 
-macro_rules! counted_numbers {
-    ($($name:ident: $value:ty;)*) => {
-        $(
-            counted!($name, $value);
+macro_rules! counted_number {
+    ($name:ident, $value:ty, $($change:ident)*) => {
+        counted!($name, $value);
 
-            #[allow(dead_code)]
-            impl $name {
-                pub(crate) fn fetch_add(&self, more: $value, order: Ordering) -> $value {
+        #[allow(dead_code)]
+        impl $name {
+            $(
+                pub(crate) fn $change(&self, by: $value, order: Ordering) -> $value {
                     wrote(self);
-                    self.0.fetch_add(more, order)
+                    self.0.$change(by, order)
                 }
-
-                pub(crate) fn fetch_sub(&self, less: $value, order: Ordering) -> $value {
-                    wrote(self);
-                    self.0.fetch_sub(less, order)
-                }
-
-                pub(crate) fn fetch_and(&self, bits: $value, order: Ordering) -> $value {
-                    wrote(self);
-                    self.0.fetch_and(bits, order)
-                }
-
-                pub(crate) fn fetch_or(&self, bits: $value, order: Ordering) -> $value {
-                    wrote(self);
-                    self.0.fetch_or(bits, order)
-                }
-            }
-        )*
+            )*
+        }
     };
 }
 
 counted!(AtomicBool, bool);
 counted!(AtomicPtr<T>, *mut T);
-counted_numbers! {
-    AtomicU32: u32;
-    AtomicU64: u64;
-    AtomicUsize: usize;
-}
+counted_number!(AtomicU32, u32, fetch_add fetch_sub);
+counted_number!(AtomicU64, u64, fetch_add fetch_sub fetch_and fetch_or);
+counted_number!(AtomicUsize, usize, fetch_add fetch_sub);

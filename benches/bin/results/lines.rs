@@ -1,7 +1,7 @@
 //! Cache lines that go from processor to processor, for more threads than there are cores here.
 
 use ptfrag_benches::{
-    job::{Answer, Work},
+    job::{Answer, Job, Work},
     who::Geometry,
     work::{
         lines::{Lines, Way},
@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     Effort,
     profile::PartSamples,
+    row::Row,
     runner::{Runner, bar},
     stats::summary,
     tables::{digits, table},
@@ -39,13 +40,15 @@ pub(crate) struct Count {
 /// Counts.
 pub(crate) fn lines(runner: &mut Runner, effort: Effort) -> Vec<Count> {
     let pairs = if effort.quick { 2_000 } else { 40_000 };
+    let Some(program) = runner.build_counting() else { return Vec::new() };
     let progress = bar("lines", GEOMETRIES.len() * THREADS.len() * WAYS.len());
     let mut all = Vec::new();
     for geometry in GEOMETRIES {
         for threads in THREADS {
             for (way, _) in WAYS {
                 let work = Work::Lines(Lines { threads, way, live: 64, pairs });
-                let per_pair = match runner.lines(geometry, work) {
+                let job = Job { who: Row::BARE.who, geometry, work };
+                let per_pair = match runner.run_in(program.clone(), job) {
                     Some(Answer::Moved(moved)) => Some(moved.lines),
                     _ => None,
                 };

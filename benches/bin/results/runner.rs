@@ -18,8 +18,6 @@ use crate::row::{Malloc, Row};
 /// The measuring programs, and what could not be measured.
 pub(crate) struct Runner {
     programs: PathBuf,
-    /// The one in which lines are counted, once it is built.
-    lines: Option<PathBuf>,
     notes: Vec<String>,
 }
 
@@ -36,21 +34,15 @@ impl Runner {
         .into_iter()
         .filter_map(|(name, on)| on.then_some(name))
         .collect();
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--release", "--bins", "--no-default-features", "--features"])
-            .arg(features.join(","))
-            .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
-            .arg("--target-dir")
-            .arg(target)
-            .status()?;
+        let status =
+            cargo_build(target).args(["--bins", "--features"]).arg(features.join(",")).status()?;
         if !status.success() {
             return Err("the measuring programs could not be built".into());
         }
         if env::consts::OS != "linux" {
             return Err("memory is measured through /proc, which only Linux has".into());
         }
-        let mut runner = Self { programs, lines: None, notes: Vec::new() };
+        let mut runner = Self { programs, notes: Vec::new() };
         if !cfg!(feature = "mimalloc") {
             runner.note("Built without mimalloc: its rows are left out.".to_owned());
         }
@@ -105,32 +97,20 @@ impl Runner {
         self.run_in(self.programs.join("measure-counted"), job)
     }
 
-    /// Has ptfrag's job done where cache lines are counted, which is a build of its own.
-    pub(crate) fn lines(&mut self, geometry: Geometry, work: Work) -> Option<Answer> {
-        let program = match &self.lines {
-            Some(program) => program.clone(),
-            None => {
-                let target = self.target().join("lines");
-                let mut build =
-                    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-                build
-                    .args(["build", "--release", "--bin", "measure", "--no-default-features"])
-                    .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
-                    .arg("--target-dir")
-                    .arg(&target)
-                    .env("RUSTFLAGS", "--cfg ptfrag_lines");
-                if !build.status().is_ok_and(|status| status.success()) {
-                    self.note("The program that counts lines could not be built.".to_owned());
-                    return None;
-                }
-                let program = target.join("release/measure");
-                self.lines.insert(program).clone()
-            }
-        };
-        self.run_in(program, Job { who: Row::BARE.who, geometry, work })
+    /// Builds the program in which cache lines are counted. `None`, with a note, if that fails.
+    pub(crate) fn build_counting(&mut self) -> Option<PathBuf> {
+        let target = self.target().join("lines");
+        let mut build = cargo_build(&target);
+        build.args(["--bin", "measure"]).env("RUSTFLAGS", "--cfg ptfrag_lines");
+        if build.status().is_ok_and(|status| status.success()) {
+            return Some(target.join("release/measure"));
+        }
+        self.note("The program that counts lines could not be built.".to_owned());
+        None
     }
 
-    fn run_in(&mut self, program: PathBuf, job: Job) -> Option<Answer> {
+    /// Has a job done by some program. `None`, with a note, if it fails.
+    pub(crate) fn run_in(&mut self, program: PathBuf, job: Job) -> Option<Answer> {
         let job = to_json(job);
         let output = Command::new(&program).arg(&job).output();
         let answer = output.map_err(|error| error.to_string()).and_then(|output| {
@@ -148,6 +128,17 @@ impl Runner {
             }
         }
     }
+}
+
+/// Builds measuring programs, with no features but those that are added.
+fn cargo_build(target: &Path) -> Command {
+    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build
+        .args(["build", "--release", "--no-default-features"])
+        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
+        .arg("--target-dir")
+        .arg(target);
+    build
 }
 
 pub(crate) fn to_json(job: Job) -> String {

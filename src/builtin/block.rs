@@ -6,8 +6,8 @@ use alloc::alloc::{alloc_zeroed, dealloc};
 
 use crate::embed::AllocError;
 
-/// A zeroed block. Of a large one only what is used is ever written, so the system need not find memory for the rest; and
-/// other than with a `Box` pointers into it outlast its moves.
+/// A zeroed block. Of a large one whose alignment is no more than any block's, as a rule only what is used is ever written,
+/// so the system need not find memory for the rest; and other than with a `Box` pointers into it outlast its moves.
 pub(crate) struct Block {
     at: NonNull<u8>,
     layout: Layout,

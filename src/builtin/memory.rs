@@ -81,12 +81,11 @@ impl<const PAGE: usize, L: RawLock> Memory<PAGE, L> {
     /// `PAGE`, and behind the last whole page, is not used.
     #[must_use]
     pub fn new(memory: &'static mut [u8], descs: &'static mut [PageDesc]) -> Self {
-        let start = memory.as_mut_ptr();
-        let skip = start.addr().wrapping_neg() % PAGE;
-        let fit = memory.len().saturating_sub(skip) >> Self::SHIFT;
-        let count = fit.min(descs.len());
-        // SAFETY: the offset lies in the memory, or is not used.
-        let pages = NonNull::from(memory).cast::<u8>().map_addr(|addr| addr.saturating_add(skip));
+        let (len, start) = (memory.len(), NonNull::from(memory).cast());
+        let skip = Self::up_to_a_page(start);
+        let count = (len.saturating_sub(skip) >> Self::SHIFT).min(descs.len());
+        // If that is behind the memory there is no page.
+        let pages = start.map_addr(|addr| addr.saturating_add(skip));
         // SAFETY: they are this source's for ever, and the descriptors are new or those of another source that is gone.
         unsafe { Self::at(pages, NonNull::from(descs).cast(), count) }
     }
@@ -117,17 +116,26 @@ impl<const PAGE: usize, L: RawLock> Memory<PAGE, L> {
         }
     }
 
-    /// So many pages from the program's allocator, which get back to it with the source.
+    /// So many pages from the program's allocator, which get back to it with the source. On most systems a page costs no
+    /// memory before it is used.
     ///
     /// # Errors
     /// [`AllocError`] when it has no such block.
     #[cfg(feature = "alloc")]
     pub fn in_heap(count: usize) -> Result<Self, AllocError> {
-        let pages = Block::zeroed(count, PAGE, PAGE)?;
+        // One page more than asked for, and not an aligned block, of which the allocator would clear every byte at once.
+        let room = Block::zeroed(count.checked_add(1).ok_or(AllocError)?, PAGE, 1)?;
         let descs = Block::zeroed(count, PageDesc::SIZE, PageDesc::ALIGN)?;
+        // SAFETY: less than the page that there is more.
+        let pages = unsafe { room.at().add(Self::up_to_a_page(room.at())) };
         // SAFETY: they are this source's, zeroed, until it goes.
-        let memory = unsafe { Self::at(pages.at(), descs.at().cast(), count) };
-        Ok(Self { blocks: Some([pages, descs]), ..memory })
+        let memory = unsafe { Self::at(pages, descs.at().cast(), count) };
+        Ok(Self { blocks: Some([room, descs]), ..memory })
+    }
+
+    /// Bytes from an address to the next multiple of `PAGE`.
+    fn up_to_a_page(addr: NonNull<u8>) -> usize {
+        addr.addr().get().wrapping_neg() % PAGE
     }
 
     /// Pages that are out.

@@ -30,6 +30,7 @@
 //! | [`Pool`] | values with a type and a destructor, without `unsafe` | data structures |
 //! | [`Slot`] | a pointer to what readers see | data structures whose pointers are slots; others use [`Frag::into_raw`] |
 //! | [`Std`] | the built-in parts: [`Domain`], [`Region`], [`SpinLock`]; as hooks [`Zeroed`] | programs in user space |
+//! | [`Memory`], [`Nested`] | page sources: memory that is there already, fragments of another mm | who has no system to ask, or larger pages |
 //! | [`Embed`] | one's own parts: [`Rcu`], [`PageSource`], [`RawLock`], [`Hooks`] | kernels, and programs that have an RCU already |
 //!
 //! # What it costs

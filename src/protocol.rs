@@ -183,7 +183,9 @@
 //! RCU. What one holds up that stops inside a callback, or where callbacks are queued, is the RCU's
 //! affair: under [`Domain`] at most the 64 heads that it was going to run, of whichever mms (one of which may
 //! stand for all pages that wait for one mm's lock), or those of the one queue whose lock it has, and whoever waits for all in `barrier`. ([`Region`] has a mutex
-//! that `get` waits for, and one `put` in 64, or each while pages are scarce, and a callback with it.) This is what *lock-free* means here, and
+//! that `get` waits for, and one `put` in 64, or each while pages are scarce, and a callback with it;
+//! [`Memory`] has a lock that both wait for. The parent of [`Nested`] pages is dropped, hence its lock waited for, with their last
+//! handle, possibly in a callback.) This is what *lock-free* means here, and
 //! no more. On recorded page-table traces the lock is taken 158 to 298 times in 1000 operations without
 //! handles, and 115 to 298 times with one for each processor (`results/replay.md` in the repository).
 //!
@@ -237,6 +239,8 @@
 //! [`LocalPart`]: crate::LocalPart
 //! [`Domain`]: crate::Domain
 //! [`Region`]: crate::Region
+//! [`Memory`]: crate::Memory
+//! [`Nested`]: crate::Nested
 //! [`Hooks::reclaim`]: crate::Hooks::reclaim
 //! [`Hooks::page_out`]: crate::Hooks::page_out
 //! [`Frag::give_back_all`]: crate::Frag::give_back_all

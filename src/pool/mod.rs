@@ -32,6 +32,9 @@ use crate::{
 /// flushes beside may wait for an mm's lock: see [`RawLock::lock`](crate::RawLock::lock) if callbacks can interrupt
 /// whoever holds one. A panic there ends the process, as every panic in a callback does.
 ///
+/// A page that goes home is cleared first, since values may leave bytes that are not initialised: with large values a pool
+/// that is emptied and filled again and again does better to [keep](Self::keeping) some.
+///
 /// The geometry is `FRAGS` fragments of `SIZE` bytes to a page. [`pool_of!`](crate::pool_of) names the one that fits
 /// a type, with the built-in parts.
 ///

@@ -79,3 +79,25 @@ impl Inner {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{sync::PoisonError, vec::Vec};
+
+    use crate::{PageSource, Region};
+
+    /// Who puts pages back while another thread gives memory back gives back its own share.
+    #[test]
+    fn each_does_its_share() {
+        const KEEP: usize = 64;
+        let region = Region::<4096>::with_keep(1024, KEEP).unwrap();
+        let pages: Vec<_> = (0..1024).map(|_| region.get().unwrap()).collect();
+        let _another = region.0.discarding.read().unwrap_or_else(PoisonError::into_inner);
+        for page in pages {
+            // SAFETY: the page is from this region and is put back once.
+            unsafe { region.put(page) };
+        }
+        // Less than a call's worth is left.
+        assert!(region.pages_warm() < KEEP + KEEP / 8, "{} are warm", region.pages_warm());
+    }
+}

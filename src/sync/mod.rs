@@ -6,6 +6,8 @@
 //! what has no place in a model: the `mmap`ed page source and the statics. With `cfg(ptfrag_lines)`, for the
 //! benchmarks, the atomics count.
 
+#[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+mod arc;
 #[cfg(not(ptfrag_loom))]
 mod cell;
 #[cfg(all(ptfrag_lines, not(any(ptfrag_loom, ptfrag_shuttle))))]
@@ -24,9 +26,13 @@ mod private;
 mod processors;
 #[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 mod real;
+#[cfg(feature = "std")]
+mod system;
 #[cfg(ptfrag_loom)]
 mod weak;
 
+#[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
+pub(crate) use arc::Arc;
 #[cfg(any(ptfrag_loom, ptfrag_shuttle))]
 pub(crate) use in_model::*;
 #[cfg(all(feature = "std", not(any(ptfrag_loom, ptfrag_shuttle))))]
@@ -43,6 +49,8 @@ pub use processors::Processor;
 pub(crate) use processors::{between, fence_everywhere, light_fence, may_fence_everywhere};
 #[cfg(not(any(ptfrag_loom, ptfrag_shuttle)))]
 pub(crate) use real::*;
+#[cfg(feature = "std")]
+pub(crate) use system::Own;
 #[cfg(ptfrag_loom)]
 pub use weak::{plan_weak_failures, take_weak_failures};
 

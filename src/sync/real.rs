@@ -11,7 +11,7 @@ pub(crate) use portable_atomic::AtomicUsize;
 pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 pub(crate) use portable_atomic::{Ordering, fence};
 #[cfg(feature = "std")]
-pub(crate) use std::{sync::Arc, thread_local as const_thread_local};
+pub(crate) use std::thread_local as const_thread_local;
 
 pub(super) use portable_atomic::AtomicPtr as RealAtomicPtr;
 #[cfg(feature = "std")]

@@ -203,6 +203,11 @@ impl Shared {
 /// [`poll`](Self::poll) and [`barrier`](Self::barrier) run callbacks, allocations and [`Frag::give_back`](crate::Frag::give_back)
 /// may take a lock that the interrupted thread holds, and a handle is the interrupted thread's.
 ///
+/// # Under a program's allocator
+/// A domain, and what a thread needs for its first section in one, is memory of the [system's
+/// allocator](std::alloc::System), not of the program's, which may thus be built on a domain: it is not called from here
+/// but when a domain is dropped.
+///
 /// `&Domain` implements [`Rcu`]. A domain is only ever seen through references, from an
 /// [`OwnedDomain`] or from [`global`](Self::global), because queued heads may lie in memory that
 /// refers to it: it must not move.

@@ -1,17 +1,16 @@
 //! The owner of a domain.
 
-use alloc::sync::Arc as PlainArc;
 use core::{fmt, ops::Deref};
 
 use super::{Domain, Shared, epoch::Clock, fences::Fences, records::Records, ticket};
-use crate::sync::{Arc, AtomicBool, Ordering};
+use crate::sync::{Arc, AtomicBool, Ordering, Own};
 
 /// The owner of a [`Domain`]. Moving it does not move the domain.
 ///
 /// Dropping it runs everything that is still queued, and what that queues in turn, without waiting:
 /// all guards borrow the domain, so there are none left, and leaked ones refer to nothing any more.
 /// Hence a callback may run as late as this, and whatever it uses has to live as long.
-pub struct OwnedDomain(PlainArc<Domain>);
+pub struct OwnedDomain(Own<Domain>);
 
 impl OwnedDomain {
     /// A domain without readers.
@@ -42,9 +41,8 @@ impl OwnedDomain {
         let clock = Clock::starting_at(begin, fences);
         let records = Records::new();
         let shared = Arc::new(Shared { clock, range, records, dropped: AtomicBool::new(false) });
-        // Never cloned; a `Box` would promise the compiler that nobody else refers to the domain
-        // when it moves, and queued callbacks may.
-        Self(PlainArc::new(Domain { shared }))
+        // Callbacks that are queued may refer to it while its owner moves.
+        Self(Own::new(Domain { shared }))
     }
 }
 

@@ -42,6 +42,11 @@ impl Record {
         self.note_poll(domain.clock.now());
     }
 
+    /// From now on the owner's pointer to the domain is one that counts.
+    pub(super) fn count(&self, domain: *const Shared) {
+        self.owner.domain.set(domain.cast_mut());
+    }
+
     /// The domain. Only for the owner.
     #[inline]
     pub(super) fn domain(&self) -> *const Shared {

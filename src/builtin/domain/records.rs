@@ -1,9 +1,7 @@
 //! A domain's records: claimed by threads that come, given up by those that end.
 
-use alloc::boxed::Box;
-
 use super::{Shared, epoch::Clock, record::Record, tree::Tree};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, Own};
 
 fn number_of(top: u64) -> usize {
     (top & ((1 << NUMBER) - 1)) as usize
@@ -11,7 +9,7 @@ fn number_of(top: u64) -> usize {
 
 /// All records of a domain.
 pub(super) struct Records {
-    orphans: Box<Record>,
+    orphans: Own<Record>,
     tree: Tree,
     /// A stack of records that nobody owns: the number of the one on top, or zero, and above that how often one was
     /// taken off, so that a top that comes back (ABA) is another.
@@ -23,7 +21,7 @@ const NUMBER: u32 = 24;
 
 impl Records {
     pub(super) fn new() -> Self {
-        Self { orphans: Box::new(Record::orphans()), tree: Tree::new(), free: AtomicU64::new(0) }
+        Self { orphans: Own::new(Record::orphans()), tree: Tree::new(), free: AtomicU64::new(0) }
     }
 
     /// The record for heads of threads that have none.

@@ -18,12 +18,7 @@ impl Signature {
         if MODEL {
             return;
         }
-        let thread = std::thread::current();
-        let mut name = [0; 16];
-        let known = thread.name().unwrap_or_default().as_bytes();
-        let len = known.len().min(name.len());
-        name[..len].copy_from_slice(&known[..len]);
-        self.set(name, id());
+        self.set(name(), id());
     }
 
     pub(super) fn clear(&self) {
@@ -47,6 +42,26 @@ impl Signature {
         }
         (name, self.id.load(Ordering::Relaxed))
     }
+}
+
+/// As the system knows it: a thread that C has made may have one, and what std knows comes from the program's allocator,
+/// which may be what this thread comes from.
+#[cfg(all(target_os = "linux", not(any(ptfrag_loom, ptfrag_shuttle))))]
+fn name() -> [u8; 16] {
+    let mut name = [0; 16];
+    // SAFETY: that is how long a name is at most, with the zero at its end.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
+#[cfg(not(all(target_os = "linux", not(any(ptfrag_loom, ptfrag_shuttle)))))]
+fn name() -> [u8; 16] {
+    let thread = std::thread::current();
+    let mut name = [0; 16];
+    let known = thread.name().unwrap_or_default().as_bytes();
+    let len = known.len().min(name.len());
+    name[..len].copy_from_slice(&known[..len]);
+    name
 }
 
 #[cfg(all(target_os = "linux", not(any(ptfrag_loom, ptfrag_shuttle))))]

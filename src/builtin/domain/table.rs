@@ -1,15 +1,14 @@
 //! A thread's records, found by their domain.
 
-use alloc::{boxed::Box, vec::Vec};
 use core::{ptr, sync::atomic::compiler_fence};
 
 use super::{Shared, record::Record};
-use crate::sync::{Ordering, Private, PrivatePtr, const_new};
+use crate::sync::{Ordering, Own, Private, PrivatePtr, const_new};
 
 /// Which records a thread has. A signal handler may look one up while its thread puts another in.
 ///
 /// # Invariants
-/// - `slots` is null or from a `Box`. At most half of the slots are taken, and whoever looks for a domain from the
+/// - `slots` is null or from an [`Own`]. At most half of the slots are taken, and whoever looks for a domain from the
 ///   slot on that belongs to it finds its record before a free slot.
 /// - Each record is owned by this thread, and this counts as a reference to its domain.
 pub(super) struct Table {
@@ -17,11 +16,11 @@ pub(super) struct Table {
     taken: Private,
 }
 
-struct Slots(Box<[PrivatePtr<Record>]>);
+struct Slots(Own<[PrivatePtr<Record>]>);
 
 impl Slots {
     fn new(len: usize) -> Self {
-        Self((0..len).map(|_| PrivatePtr::new(ptr::null_mut())).collect())
+        Self(Own::slice(len, || PrivatePtr::new(ptr::null_mut())))
     }
 
     /// All slots, in the order in which the record of `domain` may be in them. There is a power of two of them.
@@ -79,21 +78,30 @@ impl Table {
 
     fn grow(&self, is_gone: impl Fn(&Record) -> bool, forget: impl Fn(&Record)) {
         // Asked once for each: the answer changes when another thread drops the domain.
-        let (gone, staying): (Vec<_>, Vec<_>) = self.records().partition(|record| is_gone(record));
+        let mut known = Own::slice(self.taken.get(), || None);
+        let (mut staying, mut gone) = (0, known.len());
+        for record in self.records() {
+            let place = if is_gone(record) {
+                gone -= 1;
+                gone
+            } else {
+                staying += 1;
+                staying - 1
+            };
+            known[place] = Some(record);
+        }
         // Half of them free after this one, so that as many come before the next time.
-        let new = Slots::new((4 * (staying.len() + 1)).next_power_of_two());
-        staying.iter().for_each(|record| new.put(record));
-        self.taken.set(staying.len());
+        let new = Slots::new((4 * (staying + 1)).next_power_of_two());
+        known[..staying].iter().flatten().for_each(|record| new.put(record));
+        self.taken.set(staying);
         let old = self.slots.get();
         // A handler that comes now finds all of it; and from here on it does not find what is gone.
         compiler_fence(Ordering::SeqCst);
-        self.slots.set(Box::into_raw(Box::new(new)));
+        self.slots.set(Own::new(new).into_raw());
         compiler_fence(Ordering::SeqCst);
-        gone.into_iter().for_each(forget);
-        if !old.is_null() {
-            // SAFETY: it was this table's alone, and is not any more.
-            drop(unsafe { Box::from_raw(old) });
-        }
+        known[gone..].iter().flatten().for_each(|record| forget(record));
+        // SAFETY: it was this table's alone, and is not any more.
+        drop(unsafe { Own::from_raw(old) });
     }
 
     /// Takes everything out, through `forget`.
@@ -104,7 +112,7 @@ impl Table {
             self.slots.set(ptr::null_mut());
             self.taken.set(0);
             // SAFETY: it was this table's alone, and is not any more.
-            drop(unsafe { Box::from_raw(old) });
+            drop(unsafe { Own::from_raw(old) });
         }
     }
 }

@@ -110,7 +110,7 @@ impl Thread {
             // Once more: a handler may have been here since the thread looked.
             let record = known.table.find(domain).unwrap_or_else(|| {
                 let record = domain.records.claim(domain, false);
-                let _: *const Shared = Arc::into_raw(Arc::clone(domain));
+                record.count(Arc::into_raw(Arc::clone(domain)));
                 known.table.insert(record, is_gone, |gone| {
                     // It may be what was used last.
                     self.forget();

@@ -1,6 +1,5 @@
 //! Where a domain's records stand, and which of them are looked at.
 
-use alloc::boxed::Box;
 use core::ptr;
 
 use super::{
@@ -12,14 +11,14 @@ use super::{
 use crate::{
     builtin::SpinLock,
     embed::RawLock,
-    sync::{AtomicPtr, AtomicUsize, Ordering},
+    sync::{AtomicPtr, AtomicUsize, Ordering, Own},
 };
 
 /// All records that were made for threads, one after the other. They stay until the tree is dropped; those that nobody
 /// has had a use for lately are *parked*: nobody looks at them.
 ///
 /// # Invariants
-/// What the pointers refer to are roots, leaves and records from `Box`es, freed only when this is dropped.
+/// What the pointers refer to are roots, leaves and records from [`Own`]s, freed only when this is dropped.
 pub(super) struct Tree {
     root: *mut Root,
     /// How many records there are or will be in a moment.
@@ -66,9 +65,9 @@ impl Leaf {
 }
 
 impl Root {
-    fn new() -> Box<Self> {
+    fn new() -> Own<Self> {
         let gate = if LOOM { Gate::open_for_good() } else { Gate::new() };
-        Box::new(Self { gate, leaves: pointers(), next: AtomicPtr::new(ptr::null_mut()) })
+        Own::new(Self { gate, leaves: pointers(), next: AtomicPtr::new(ptr::null_mut()) })
     }
 
     /// The one after it, for when all of its places are taken, which no model of loom comes to.
@@ -97,19 +96,19 @@ unsafe fn load<'a, T>(slot: &AtomicPtr<T>) -> Option<&'a T> {
 ///
 /// # Safety
 /// As for [`load`].
-unsafe fn load_or<'a, T>(slot: &AtomicPtr<T>, make: impl FnOnce() -> Box<T>) -> &'a T {
+unsafe fn load_or<'a, T>(slot: &AtomicPtr<T>, make: impl FnOnce() -> Own<T>) -> &'a T {
     // SAFETY: passed on.
     if let Some(value) = unsafe { load(slot) } {
         return value;
     }
-    let new = Box::into_raw(make());
+    let new = make().into_raw();
     // Release: whoever finds it finds it initialised. Acquire on failure: it is another's.
     let value =
         match slot.compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Acquire) {
             Ok(_) => new,
             Err(other) => {
                 // SAFETY: nobody else has seen it.
-                drop(unsafe { Box::from_raw(new) });
+                drop(unsafe { Own::from_raw(new) });
                 other
             }
         };
@@ -160,9 +159,9 @@ impl Place {
 
 impl Tree {
     pub(super) fn new() -> Self {
-        let root = Box::into_raw(Root::new());
+        let root = Root::new().into_raw();
         // The first leaf is there from the beginning.
-        let leaf = Box::into_raw(Box::new(Leaf::new(root, 0)));
+        let leaf = Own::new(Leaf::new(root, 0)).into_raw();
         // SAFETY: it was just made.
         unsafe { &*root }.leaves[0].store(leaf, Ordering::Relaxed);
         Self { root, made: AtomicUsize::new(0), parking: SpinLock::new() }
@@ -198,9 +197,9 @@ impl Tree {
         }
         let at = at % FAN;
         // SAFETY: leaves live as long as the tree.
-        let leaf = unsafe { load_or(&root.leaves[at], || Box::new(Leaf::new(root, at))) };
+        let leaf = unsafe { load_or(&root.leaves[at], || Own::new(Leaf::new(root, at))) };
         let record = Record::owned(Place { leaf, mask: Mask::of(place) }, number + 1);
-        let record = Box::into_raw(Box::new(record));
+        let record = Own::new(record).into_raw();
         // Release: whoever finds it finds it initialised.
         leaf.records[place].store(record, Ordering::Release);
         // SAFETY: it was just made, and lives as long as the tree.
@@ -265,27 +264,27 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        // SAFETY: from a `Box`, and nobody refers to it any more.
-        drop(unsafe { Box::from_raw(self.root) });
+        // SAFETY: from an `Own`, and nobody refers to it any more.
+        drop(unsafe { Own::from_raw(self.root) });
     }
 }
 
 impl Drop for Root {
     fn drop(&mut self) {
-        self.leaves.iter().filter_map(take).for_each(drop::<Box<Leaf>>);
+        self.leaves.iter().filter_map(take).for_each(drop::<Own<Leaf>>);
         drop(take(&self.next));
     }
 }
 
 impl Drop for Leaf {
     fn drop(&mut self) {
-        self.records.iter().filter_map(take).for_each(drop::<Box<Record>>);
+        self.records.iter().filter_map(take).for_each(drop::<Own<Record>>);
     }
 }
 
 /// What the slot refers to, for the caller to free, who has it to itself.
-fn take<T>(slot: &AtomicPtr<T>) -> Option<Box<T>> {
+fn take<T>(slot: &AtomicPtr<T>) -> Option<Own<T>> {
     let value = slot.swap(ptr::null_mut(), Ordering::Relaxed);
-    // SAFETY: from a `Box`, and nobody refers to it any more.
-    (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
+    // SAFETY: null, or from an `Own`, and nobody refers to it any more.
+    unsafe { Own::from_raw(value) }
 }

@@ -12,11 +12,12 @@ use crate::{
 
 /// [crossbeam-epoch](crossbeam_epoch)'s default collector as RCU, for programs whose readers pin that anyway.
 ///
-/// Two things are not as with a [`Domain`](crate::Domain). The collector allocates for each call, where the crate's own
-/// promise is that nothing allocates on the way back. And it may run what is deferred inside `pin`, where callbacks must
-/// not run: so what is ready is put on a stack, and runs in [`poll`](Self::poll), which somebody has to call now and then.
-/// It gives no [tickets](Rcu::ticket): nothing joins a call in flight, and a page that one mm has shown to takers stays
-/// quiet in every other.
+/// Some things are not as with a [`Domain`](crate::Domain). Nobody but [`poll`](Self::poll), which somebody has to call now
+/// and then, has the collector wait for what was queued, and runs callbacks: the collector allocates for that, and may run
+/// what is deferred inside `pin`, where callbacks must not run. A thread that stops in a poll takes along what is
+/// ready. There are no [tickets](Rcu::ticket): nothing joins a call in flight, and a page that one mm has shown to takers
+/// stays quiet in every other; and no [numbers](Rcu::lane) of threads: all take from one lane. Nothing of it is for signal
+/// handlers.
 ///
 /// ```
 /// use ptfrag::{Embed, Epoch, Mm, Region, SpinLock};
@@ -43,20 +44,85 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Epoch;
 
-/// The heads whose grace period is over, linked, the last one first.
-static READY: AtomicPtr<RcuHead> = AtomicPtr::new(ptr::null_mut());
+/// Heads that were queued.
+static QUEUED: Heads = Heads::new();
+/// Heads whose grace period is over.
+static READY: Heads = Heads::new();
 
 impl Epoch {
-    /// Moves the epoch on if nobody is in the way, and runs the callbacks that are ready; says how many there were.
+    /// Moves the epoch on if nobody is in the way, and runs the callbacks whose grace period is over, all of them; says how
+    /// many there were. What else was deferred with the collector may run as well. It allocates what the collector needs to
+    /// wait for what was queued since the last time.
     ///
     /// # Panics
-    /// When the thread is pinned: a callback may have to wait for it.
+    /// When the thread is pinned: a callback may have to wait for it. (A guard of a handle of one's own, or one in the
+    /// destructor of a thread-local when the collector's own is gone, is not noticed: then nobody may call this.)
     pub fn poll() -> usize {
         assert!(!is_pinned(), "ptfrag: callbacks do not run inside a section");
-        pin().flush();
-        // Acquire pairs with the Release of whoever put them there, hence of all that its epoch has waited for.
-        let mut next = NonNull::new(READY.swap(ptr::null_mut(), Ordering::Acquire));
-        let mut ran = 0;
+        {
+            let guard = pin();
+            // What others have deferred on this thread may panic: it is not to take our heads along.
+            guard.flush();
+            if let Some(chain) = QUEUED.take() {
+                // SAFETY: what it does is fit for any thread and any time.
+                unsafe { guard.defer_unchecked(move || READY.push(chain)) };
+                guard.flush();
+            }
+        }
+        READY.take().map_or(0, Chain::run)
+    }
+}
+
+/// A stack of heads.
+struct Heads(AtomicPtr<RcuHead>);
+
+/// Heads that are linked, the last one queued first, and nobody else's.
+struct Chain(NonNull<RcuHead>);
+
+// SAFETY: any thread may run them.
+unsafe impl Send for Chain {}
+
+impl Heads {
+    const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    fn push(&self, chain: Chain) {
+        let last = chain.last();
+        let mut first = self.0.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the head is queued, and this is the RCU.
+            unsafe { last.set_next(first) };
+            // Release: what came before the call, or what the epoch has waited for, and the heads' fields.
+            let new = chain.0.as_ptr();
+            match self.0.compare_exchange_weak(first, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Chain> {
+        // Acquire pairs with the Release of all who have put some there.
+        NonNull::new(self.0.swap(ptr::null_mut(), Ordering::Acquire)).map(Chain)
+    }
+}
+
+impl Chain {
+    fn last(&self) -> &RcuHead {
+        let mut last = self.0;
+        loop {
+            // SAFETY: heads stay until their callback runs.
+            let head = unsafe { last.as_ref() };
+            // SAFETY: it was queued, and is the caller's now.
+            let Some(next) = NonNull::new(unsafe { head.next() }) else { return head };
+            last = next;
+        }
+    }
+
+    /// Runs the callbacks; says how many there were.
+    fn run(self) -> usize {
+        let (mut next, mut ran) = (Some(self.0), 0);
         while let Some(head) = next {
             // SAFETY: it stays until its callback runs.
             let waiting = unsafe { head.as_ref() };
@@ -73,39 +139,11 @@ impl Epoch {
     }
 }
 
-/// A head on its way through the collector.
-struct Deferred(NonNull<RcuHead>);
-
-// SAFETY: any thread may run it.
-unsafe impl Send for Deferred {}
-
-impl Deferred {
-    /// Puts the head where the next poll finds it.
-    fn be_ready(self) {
-        // SAFETY: it stays until its callback runs.
-        let head = unsafe { self.0.as_ref() };
-        let mut first = READY.load(Ordering::Relaxed);
-        loop {
-            // SAFETY: the head is queued, and this is the RCU.
-            unsafe { head.set_next(first) };
-            // Release: what the epoch has waited for, and the head's fields, come before.
-            match READY.compare_exchange_weak(
-                first,
-                self.0.as_ptr(),
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(now) => first = now,
-            }
-        }
-    }
-}
-
 // SAFETY: the collector runs what is deferred once, after every thread has unpinned that was pinned at the time, and orders
-// it after what these have done; a thread that pins later sees what came before, by the collector's own fences. `func` runs
-// in `poll` only, outside of sections. `call` allocates, as is said, and does not wait; it hands the head to all threads at
-// once, by the flush. A thread whose thread-locals are gone pins by a handle for the moment.
+// it after what these have done; a thread that pins later sees what came before, by the collector's own fences. What was
+// queued before a poll took it is deferred there, hence later, which is no shorter wait. `func` runs in `poll` only, outside of
+// sections. `call` is a few instructions on the thread that it is called on, which then has nothing more to do with it.
+// (`Guard::repin` makes no fence: a reader is as safe with it as with the collector's own pointers.)
 unsafe impl Rcu for Epoch {
     type Guard = Guard;
 
@@ -124,11 +162,8 @@ unsafe impl Rcu for Epoch {
         let waiting = unsafe { head.as_ref() };
         // SAFETY: it is idle, and the caller hands it over.
         unsafe { waiting.set_func(func) };
-        let deferred = Deferred(head);
-        let guard = pin();
-        // SAFETY: what it does is fit for any thread and any time.
-        unsafe { guard.defer_unchecked(move || deferred.be_ready()) };
-        // Else it would wait for this thread to do more.
-        guard.flush();
+        // SAFETY: as above.
+        unsafe { waiting.set_next(ptr::null_mut()) };
+        QUEUED.push(Chain(head));
     }
 }

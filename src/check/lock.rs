@@ -36,13 +36,20 @@ pub fn raw_lock<L: RawLock>() {
     assert!(!try_elsewhere().is_ok_and(|locked| locked), "try_lock lets a second thread in");
     // SAFETY: locked above.
     unsafe { lock.unlock() };
+    assert!(lock.try_lock(), "a lock is not free after unlock");
+    // SAFETY: locked just now.
+    unsafe { lock.unlock() };
     lock.lock();
     assert!(!lock.try_lock(), "try_lock lets a second one in after lock");
     // SAFETY: locked just now.
     unsafe { lock.unlock() };
+    assert!(lock.try_lock(), "a lock is not free after unlock");
+    // SAFETY: locked just now.
+    unsafe { lock.unlock() };
 
     let guarded = Guarded {
-        lock,
+        // One that was used may not like to be moved.
+        lock: L::new(),
         begin: Barrier::new(THREADS as usize),
         count: UnsafeCell::new(0),
         inside: AtomicU64::new(0),

@@ -1,7 +1,12 @@
 //! The page source's contract.
 
 use core::ptr::NonNull;
-use std::{collections::HashSet, sync::Mutex, thread, vec::Vec};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Mutex,
+    thread,
+    vec::Vec,
+};
 
 use crate::{embed::PageSource, page::PageDesc, sync::Ordering};
 
@@ -14,6 +19,28 @@ struct Out {
 
 // SAFETY: a page is its owner's, whichever thread that is on.
 unsafe impl Send for Out {}
+
+impl Out {
+    fn desc(&self) -> &PageDesc {
+        // SAFETY: a descriptor stays one as long as its source lives.
+        unsafe { self.page.as_ref() }
+    }
+
+    /// A note such as mms leave in descriptors: who has shown the page, and until when.
+    fn note(&self) -> (*const (), u64) {
+        (PageDesc::OTHERS, self.addr.addr().get() as u64 | 1)
+    }
+
+    fn leave_note(&self, (mm, ticket): (*const (), u64)) {
+        // SAFETY: nobody else uses the source meanwhile, and the field is not the source's.
+        unsafe { self.desc().set_mm(mm) };
+        self.desc().ticket.store(ticket, Ordering::Relaxed);
+    }
+
+    fn has_note(&self) -> bool {
+        (self.desc().look_at_mm(), self.desc().ticket.load(Ordering::Relaxed)) == self.note()
+    }
+}
 
 /// Checks a [`PageSource`], which nobody else uses meanwhile, with up to `most` pages at a time: that pages are aligned,
 /// whole and nobody else's, that addresses and descriptors lead to each other, that descriptors stay what they are, and that
@@ -28,9 +55,15 @@ pub fn page_source<S: PageSource>(source: &S, most: usize) {
     assert_eq!(source.desc(NonNull::from(&local)), None, "desc knows a page that is not its own");
 
     let mut first = Vec::new();
+    let mut noted = HashMap::new();
     for round in 0..3 {
         let mut pages = take(source, most);
         assert!(!pages.is_empty(), "the source has no page, though all of its pages are home");
+        for out in &pages {
+            let known = noted.insert(out.page, *out).is_none() || out.has_note();
+            assert!(known, "the source has written to a descriptor, and not only to its link");
+            out.leave_note(out.note());
+        }
         check_all(source, &pages);
         let round_trip = pages.len();
         if round == 0 {
@@ -47,6 +80,7 @@ pub fn page_source<S: PageSource>(source: &S, most: usize) {
         pages.into_iter().for_each(|out| put(source, out));
         assert!(take_back(source, most) >= round_trip, "pages that were put back do not come out");
     }
+    noted.into_values().for_each(|out| out.leave_note((core::ptr::null(), 0)));
     for Out { page, addr } in first {
         // SAFETY: descriptors are type-stable, or the source is wrong.
         let word = unsafe { page.as_ref() }.word.load(Ordering::Relaxed);

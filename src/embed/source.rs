@@ -27,9 +27,8 @@ impl core::error::Error for AllocError {}
 ///   of earlier users will do), and nobody else's from `get` until `put`.
 /// - Each page has one [`PageDesc`], which starts as [`PageDesc::new`] (or zero bytes) and stays a
 ///   descriptor, in place, as long as any handle of the source lives: late lookers may still load
-///   its page word. Once the descriptor was made the source never writes that word, wherever the page
-///   is, and while the page is out it touches nothing of the descriptor. (At home it may keep a link
-///   there: [`PageDesc::set_link`].)
+///   its page word, and it says who has shown the page. Once the descriptor was made the source never writes
+///   to it, wherever the page is, but for this: at home it may keep a link there, by [`PageDesc::set_link`].
 /// - [`desc`](Self::desc) and [`addr`](Self::addr) answer as said below.
 /// - `put` happens before the `get` that hands the same page out again.
 /// - `put` does not wait for a grace period, since it is called from callbacks; where it panics, it has taken the page. (Neither `get` nor

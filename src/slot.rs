@@ -140,14 +140,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
     pub(crate) fn replace_if(
         &self,
         seen: Option<NonNull<u8>>,
-        frag: Frag<FRAGS, SIZE, E>,
-    ) -> Result<Option<Shown<FRAGS, SIZE, E>>, Frag<FRAGS, SIZE, E>> {
+        frag: Option<Frag<FRAGS, SIZE, E>>,
+    ) -> Result<Option<Shown<FRAGS, SIZE, E>>, Option<Frag<FRAGS, SIZE, E>>> {
         let seen = seen.map_or(ptr::null_mut(), NonNull::as_ptr);
-        let new = frag.as_ptr().as_ptr();
+        let new = frag.as_ref().map_or(ptr::null_mut(), |frag| frag.as_ptr().as_ptr());
         // The orderings of `replace`. Relaxed: nothing is done with what was found instead.
         match self.frag.compare_exchange(seen, new, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(old) => {
-                let _published = frag.into_raw();
+                let _published = frag.map(Frag::into_raw);
                 Ok(self.shown(old))
             }
             Err(_) => Err(frag),

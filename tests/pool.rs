@@ -105,9 +105,40 @@ fn published_only_where_it_was() {
     assert_eq!(one, Some(&1));
 }
 
+/// By a handle as without one; what was there is dropped after its grace period, once.
+#[test]
+fn taken_back_only_where_it_was() {
+    let (domain, region) = (OwnedDomain::new(), Region::new(8).unwrap());
+    let pool = Small::new(&domain, region.clone());
+    let drops = Arc::new(AtomicUsize::new(0));
+    let link = pool.link();
+    let mut handle = pool.handle();
+    {
+        let guard = domain.read();
+        let one = handle.alloc(counted(&drops)).unwrap();
+        assert!(handle.publish_if(&link, None, one).is_ok());
+        let one = link.load(&guard);
+        let two = handle.alloc(counted(&drops)).unwrap();
+        let two = handle.publish_if(&link, None, two).unwrap_err();
+        assert!(handle.publish_if(&link, one, two).is_ok());
+        let (one, two) = (one.unwrap(), link.load(&guard).unwrap());
+        assert!(!handle.clear_if(&link, one) && !link.clear_if(one));
+        assert!(link.load(&guard).is_some());
+        assert!(handle.clear_if(&link, two) && !handle.clear_if(&link, two));
+        assert!(link.load(&guard).is_none() && !link.clear_if(two));
+        link.publish(pool.alloc(counted(&drops)).unwrap());
+        assert!(link.clear_if(link.load(&guard).unwrap()));
+        assert_eq!(drops.load(Ordering::Relaxed), 0, "they may be read until the guard is dropped");
+    }
+    drop((handle, link, pool));
+    settle(&domain, &region);
+    assert_eq!(drops.load(Ordering::Relaxed), 3);
+}
+
 #[test]
 fn counters_that_are_replaced_lose_nothing() {
-    let (domain, region) = (OwnedDomain::new(), Region::new(256).unwrap());
+    let (domain, region) = (OwnedDomain::new(), Region::new(2048).unwrap());
+    // Room for all, since a thread may be stopped in a section for as long as the others take.
     let pool = Small::new(&domain, region.clone());
     let link = pool.link();
     link.publish(pool.alloc(0_u64).unwrap());

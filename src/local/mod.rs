@@ -236,7 +236,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     }
 
     #[inline]
-    fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
+    pub(crate) fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
         let frag = Shown::new(self.refuse_held(ManuallyDrop::into_inner(frag.keep())));
         if !frag.as_frag().is_of(self.head) || self.end == self.due {
             return self.keep_slowly(frag);

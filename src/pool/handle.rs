@@ -1,6 +1,6 @@
 //! A thread's way to a pool.
 
-use core::fmt;
+use core::{fmt, ptr::NonNull};
 
 use super::{Drops, Full, Link, Owned, put};
 use crate::{embed::Embed, local::Local};
@@ -47,6 +47,35 @@ where
     #[inline]
     pub fn clear(&mut self, link: &Link<T, FRAGS, SIZE, E>) {
         self.local.clear(link.slot());
+    }
+
+    /// [`Link::publish_if`], with what readers saw before retired through the handle.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    #[inline]
+    pub fn publish_if(
+        &mut self,
+        link: &Link<T, FRAGS, SIZE, E>,
+        seen: Option<&T>,
+        value: Owned<T, FRAGS, SIZE, E>,
+    ) -> Result<(), Owned<T, FRAGS, SIZE, E>> {
+        let old = link.exchange(seen, value)?;
+        old.into_iter().for_each(|old| self.local.keep(old));
+        Ok(())
+    }
+
+    /// [`Link::clear_if`], with what readers saw before retired through the handle.
+    #[inline]
+    pub fn clear_if(&mut self, link: &Link<T, FRAGS, SIZE, E>, seen: &T) -> bool {
+        let Ok(old) = link.slot().replace_if(Some(NonNull::from(seen).cast()), None) else {
+            return false;
+        };
+        old.into_iter().for_each(|old| self.local.keep(old));
+        true
     }
 
     /// Keeps nothing any more: see [`Local::flush`].

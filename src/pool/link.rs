@@ -5,6 +5,7 @@ use core::{fmt, marker::PhantomData, ptr::NonNull};
 use super::{Drops, Owned};
 use crate::{
     embed::{Embed, Rcu},
+    frag::Shown,
     slot::Slot,
 };
 
@@ -92,13 +93,31 @@ where
         seen: Option<&T>,
         value: Owned<T, FRAGS, SIZE, E>,
     ) -> Result<(), Owned<T, FRAGS, SIZE, E>> {
+        self.exchange(seen, value).map(drop)
+    }
+
+    /// Shows readers nothing any more, if what they see is `seen`, which is retired then; says whether it was.
+    #[inline]
+    pub fn clear_if(&self, seen: &T) -> bool {
+        self.slot.replace_if(Some(NonNull::from(seen).cast()), None).map(drop).is_ok()
+    }
+
+    /// [`publish_if`](Self::publish_if), with what readers saw before for the caller to retire.
+    #[inline]
+    pub(super) fn exchange(
+        &self,
+        seen: Option<&T>,
+        value: Owned<T, FRAGS, SIZE, E>,
+    ) -> Result<Option<Shown<FRAGS, SIZE, E>>, Owned<T, FRAGS, SIZE, E>> {
         // A value that is still there in its place is the same: its memory is not used for another as long as `seen` is
         // borrowed.
         let seen = seen.map(|seen| NonNull::from(seen).cast());
         let frag = self.of_this_pool(value).into_frag();
-        // SAFETY: it comes back as it was.
-        let back = |frag| unsafe { Owned::from_frag(frag) };
-        self.slot.replace_if(seen, frag).map(drop).map_err(back)
+        self.slot.replace_if(seen, Some(frag)).map_err(|frag| {
+            let Some(frag) = frag else { unreachable!("it comes back") };
+            // SAFETY: it comes back as it was.
+            unsafe { Owned::from_frag(frag) }
+        })
     }
 
     /// What is published now, until `guard` is dropped.

@@ -535,3 +535,49 @@ fn scarcity_ends_with_a_put() {
     assert!(!region.is_scarce());
     out.drain(..).for_each(|page| put(&region, page));
 }
+
+/// Pages on huge pages are as all others; the system is asked for these, for descriptors too, and gets no memory back.
+#[cfg(target_os = "linux")]
+#[test]
+fn huge_pages_are_asked_for() {
+    const PAGES: usize = 1000;
+    let region = Region::<4096>::huge(PAGES).unwrap();
+    assert_eq!(region.capacity(), PAGES);
+    for _ in 0..2 {
+        let pages = get_all(&region, PAGES);
+        assert_eq!(region.get(), Err(AllocError));
+        let first = pages.iter().map(|page| addr(&region, *page)).min().unwrap();
+        assert_eq!(first.addr().get() % (2 << 20), 0);
+        for (page, byte) in pages.iter().zip((0..=u8::MAX).cycle()) {
+            fill(&region, *page, byte);
+        }
+        for (page, byte) in pages.iter().zip((0..=u8::MAX).cycle()) {
+            assert!(filled(&region, *page, byte));
+            assert_eq!(region.desc(addr(&region, *page)), Some(*page));
+        }
+        for of in [first.addr().get(), pages[0].addr().get()] {
+            assert!(flags_of_mapping(of).contains(" hg"), "it is not advised");
+        }
+        pages.into_iter().for_each(|page| put(&region, page));
+        assert_eq!(region.pages_warm(), PAGES);
+    }
+    assert_eq!(Region::<4096>::huge(0).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Region::<4096>::huge(usize::MAX).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+/// What the system says of the mapping in which an address lies.
+#[cfg(target_os = "linux")]
+fn flags_of_mapping(address: usize) -> String {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut inside = false;
+    for line in maps.lines() {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let bounds = range.map(|(from, to)| [from, to].map(|end| usize::from_str_radix(end, 16)));
+        if let Some([Ok(from), Ok(to)]) = bounds {
+            inside = (from..to).contains(&address);
+        } else if inside && line.starts_with("VmFlags:") {
+            return line.to_owned();
+        }
+    }
+    panic!("{address:#x} is in no mapping");
+}

@@ -22,7 +22,7 @@ impl Growth {
     /// its capacity or the system refuses.
     pub(super) fn step<const PAGE: usize>(&mut self, region: &Inner) -> Option<usize> {
         // Both are powers of two, so steps of the larger one are whole pages of either kind.
-        let unit = PAGE.max(region.system);
+        let unit = PAGE.max(region.unit);
         let wanted = CHUNK.max(self.pages / 8).next_multiple_of(unit);
         // A system that refuses the chunk may still grant what is needed.
         self.extend::<PAGE>(region, wanted).or_else(|| self.extend::<PAGE>(region, unit))
@@ -38,9 +38,9 @@ impl Growth {
         // them than were asked for.
         let pages = region.capacity.min(end / PAGE);
         // The descriptors come first, so that a page is never accessible without its own.
-        let least = (pages << DESC_SHIFT).next_multiple_of(region.system);
+        let least = (pages << DESC_SHIFT).next_multiple_of(region.unit);
         if least > self.descs {
-            let chunk = region.descs.len().min(least.next_multiple_of(CHUNK.max(region.system)));
+            let chunk = region.descs.len().min(least.next_multiple_of(CHUNK.max(region.unit)));
             let descs = [chunk, least]
                 .into_iter()
                 .find(|&descs| region.descs.commit(self.descs..descs).is_ok())?;

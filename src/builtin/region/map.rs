@@ -119,6 +119,14 @@ impl Map {
         if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// Asks for huge pages, which the system need not have.
+    pub(super) fn advise_huge(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        // SAFETY: the range is this mapping, and the advice changes nothing that is in it.
+        let _taken =
+            unsafe { libc::madvise(self.base.as_ptr().cast(), self.len, libc::MADV_HUGEPAGE) };
+    }
+
     /// The start of a range that is checked to lie inside.
     fn at(&self, range: &Range<usize>) -> NonNull<u8> {
         assert!(

@@ -111,6 +111,12 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Slot<FRAGS, SIZE, E> {
         NonNull::new(self.frag.load(Ordering::Acquire))
     }
 
+    /// Whether it is a slot of the mm with this head.
+    #[inline]
+    pub(crate) fn is_of(&self, head: NonNull<MmHead<FRAGS, SIZE, E>>) -> bool {
+        self.head == head
+    }
+
     /// Whether it is a fragment of the slot's mm.
     #[cfg(feature = "alloc")]
     #[inline]

@@ -236,9 +236,27 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     }
 
     #[inline]
-    pub(crate) fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
+    fn keep(&mut self, frag: Shown<FRAGS, SIZE, E>) {
+        if frag.as_frag().is_of(self.head) { self.keep_own(frag) } else { retire_elsewhere(frag) }
+    }
+
+    /// Retires what readers saw in a slot until now. Whose that is the slot knows: its page's descriptor, which nobody may
+    /// have looked at for long, is left alone.
+    #[inline]
+    pub(crate) fn keep_shown(
+        &mut self,
+        slot: &Slot<FRAGS, SIZE, E>,
+        frag: Option<Shown<FRAGS, SIZE, E>>,
+    ) {
+        let Some(frag) = frag else { return };
+        if slot.is_of(self.head) { self.keep_own(frag) } else { retire_elsewhere(frag) }
+    }
+
+    /// A fragment of this mm.
+    #[inline]
+    fn keep_own(&mut self, frag: Shown<FRAGS, SIZE, E>) {
         let frag = Shown::new(self.refuse_held(ManuallyDrop::into_inner(frag.keep())));
-        if !frag.as_frag().is_of(self.head) || self.end == self.due {
+        if self.end == self.due {
             return self.keep_slowly(frag);
         }
         // SAFETY: the ring is not full, since `due` comes first.
@@ -249,7 +267,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     #[cold]
     #[inline(never)]
     fn keep_slowly(&mut self, frag: Shown<FRAGS, SIZE, E>) {
-        if !frag.as_frag().is_of(self.head) || !self.turn() {
+        if !self.turn() {
             return drop(frag);
         }
         // SAFETY: the turn has made room, or seen that there is some.
@@ -286,14 +304,23 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Local<FRAGS, SIZE, E> {
     /// As [`Slot::publish`].
     #[inline]
     pub fn publish(&mut self, slot: &Slot<FRAGS, SIZE, E>, frag: Frag<FRAGS, SIZE, E>) {
-        slot.replace(Some(frag)).into_iter().for_each(|old| self.keep(old));
+        let old = slot.replace(Some(frag));
+        self.keep_shown(slot, old);
     }
 
     /// [`Slot::clear`], with what readers saw before retired through the handle.
     #[inline]
     pub fn clear(&mut self, slot: &Slot<FRAGS, SIZE, E>) {
-        slot.replace(None).into_iter().for_each(|old| self.keep(old));
+        let old = slot.replace(None);
+        self.keep_shown(slot, old);
     }
+}
+
+/// What is of another mm is retired there.
+#[cold]
+#[inline(never)]
+fn retire_elsewhere<const FRAGS: usize, const SIZE: usize, E: Embed>(frag: Shown<FRAGS, SIZE, E>) {
+    drop(frag);
 }
 
 impl<const FRAGS: usize, const SIZE: usize, E: Embed> fmt::Debug for Local<FRAGS, SIZE, E> {

@@ -64,7 +64,7 @@ where
         value: Owned<T, FRAGS, SIZE, E>,
     ) -> Result<(), Owned<T, FRAGS, SIZE, E>> {
         let old = link.exchange(seen, value)?;
-        old.into_iter().for_each(|old| self.local.keep(old));
+        self.local.keep_shown(link.slot(), old);
         Ok(())
     }
 
@@ -74,7 +74,7 @@ where
         let Ok(old) = link.slot().replace_if(Some(NonNull::from(seen).cast()), None) else {
             return false;
         };
-        old.into_iter().for_each(|old| self.local.keep(old));
+        self.local.keep_shown(link.slot(), old);
         true
     }
 

@@ -62,7 +62,7 @@
 //! # More
 //! - [`protocol`]: the rules, the orderings, what the lock is for and what a thread that stops holds up,
 //!   notes for embedders. It is the authority.
-//! - Each trait of [`Embed`] says what memory safety rests on.
+//! - [`embedding`]: how to write parts of one's own. Each trait of [`Embed`] says what memory safety rests on.
 #![no_std]
 #![warn(missing_debug_implementations, unreachable_pub)]
 
@@ -91,6 +91,7 @@ mod builtin;
 #[cfg(all(feature = "check", not(any(ptfrag_loom, ptfrag_shuttle))))]
 pub mod check;
 mod embed;
+pub mod embedding;
 mod frag;
 mod insist;
 mod local;

@@ -13,6 +13,23 @@ use crate::{
 /// [`Region`], a [`SpinLock`], and hooks if there are any.
 ///
 /// `'d` is how long the domain is borrowed: `'static` for [`Domain::global`].
+///
+/// ```
+/// use ptfrag::{Domain, Local, Mm, Region, Std};
+///
+/// /// What a program that has tables of 4 KiB in pages of 64 KiB names once.
+/// type Parts = Std<'static, 65536>;
+/// struct Tables {
+///     mm: Mm<16, 4096, Parts>,
+///     of_this_thread: Local<16, 4096, Parts>,
+/// }
+///
+/// let mm = Mm::new(Domain::global(), Region::new(100)?);
+/// let mut tables = Tables { of_this_thread: mm.local(), mm };
+/// tables.of_this_thread.alloc()?.retire();
+/// tables.mm.alloc()?.retire();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Std<'d, const PAGE: usize = 4096, H = ()>(PhantomData<(&'d Domain, H)>);
 
 impl<const PAGE: usize, H> fmt::Debug for Std<'_, PAGE, H> {

@@ -118,6 +118,17 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// Has the mm keep up to `pages` pages that are empty, however many others are in use. Without this it
     /// keeps none: an mm that is emptied and filled again and again draws a page each time.
     ///
+    /// ```
+    /// use ptfrag::{Domain, Mm, Region};
+    ///
+    /// let region = Region::<4096>::new(100)?;
+    /// let mm = Mm::<16, 256, _>::new(Domain::global(), region.clone()).keeping(2);
+    /// (0..1000).for_each(|_| drop(mm.alloc()));
+    /// assert_eq!(region.pages_taken(), 1);
+    /// assert_eq!(mm.shrink(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Panics
     /// When the mm has pages, slots or other handles already.
     #[must_use]
@@ -138,6 +149,14 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// from just then, or that has more than eight pages; before an allocation fails, from any. Else it asks the
     /// source, though another lane has a page that is in use. So up to eight pages for each lane can be out that
     /// one lane would not need. A lane costs 256 bytes on most machines.
+    ///
+    /// ```
+    /// use ptfrag::{Domain, Mm, Region};
+    ///
+    /// let processors = std::thread::available_parallelism()?.get().next_power_of_two().min(128);
+    /// let mm = Mm::<16, 256, _>::new(Domain::global(), Region::<4096>::new(1000)?).lanes(processors);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     /// When the number is none of these, the mm has lanes, or it has pages, slots or other handles already.

@@ -8,6 +8,19 @@ use crate::{embed::Embed, local::Local};
 /// One thread's handle of a [`Pool`](crate::Pool): a [`Local`] with a type.
 ///
 /// What it retires waits longer than without it, and with it the destructors: see [`Local`].
+///
+/// ```
+/// # use ptfrag::{Domain, Region};
+/// let pool = <ptfrag::pool_of!(String)>::new(Domain::global(), Region::new(10)?);
+/// let link = pool.link();
+/// let mut handle = pool.handle();
+/// for line in ["one", "two", "three"] {
+///     let line = handle.alloc(line.to_owned())?;
+///     handle.publish(&link, line); // the last one is dropped when nobody reads it any more
+/// }
+/// assert_eq!(link.load(&Domain::global().read()).map(String::as_str), Some("three"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct PoolHandle<T, const FRAGS: usize, const SIZE: usize, E>
 where
     T: 'static,

@@ -10,6 +10,19 @@ use crate::sync::{Arc, AtomicBool, Ordering, Own};
 /// Dropping it runs everything that is still queued, and what that queues in turn, without waiting:
 /// all guards borrow the domain, so there are none left, and leaked ones refer to nothing any more.
 /// Hence a callback may run as late as this, and whatever it uses has to live as long.
+///
+/// ```
+/// use ptfrag::{Mm, OwnedDomain, Region};
+///
+/// let domain = OwnedDomain::new();
+/// let region = Region::<4096>::new(100)?;
+/// let mm = Mm::<16, 256, _>::new(&domain, region.clone());
+/// mm.alloc()?.retire();
+/// drop(mm);
+/// drop(domain); // the page's callback runs here
+/// assert_eq!(region.pages_out(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct OwnedDomain(Own<Domain>);
 
 impl OwnedDomain {

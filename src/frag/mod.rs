@@ -98,7 +98,9 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Frag<FRAGS, SIZE, E> {
     /// The first byte.
     ///
     /// Whoever writes through the pointer leaves the bytes initialised (padding is not) before the
-    /// token is looked into, published or freed: the next owner may read them.
+    /// token is looked into or published, and before it is freed or retired: the next owner may read them. (An mm whose
+    /// fragments nobody looks into before having written them does without the latter if its hooks clear every page on its
+    /// way [home](crate::Hooks::page_out), as those of a [`Pool`](crate::Pool) do.)
     #[must_use]
     #[inline]
     pub fn as_ptr(&self) -> NonNull<u8> {

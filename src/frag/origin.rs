@@ -35,7 +35,7 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// # Safety
     /// The caller owns the fragment and makes one token of it. No reader has it, nor will one find
     /// it: the token may be written to, and frees the fragment at once when it is dropped. Its
-    /// bytes are initialised, as for [`retire_raw`](Self::retire_raw).
+    /// bytes are initialised where [`Frag::as_ptr`] asks for it.
     pub unsafe fn from_raw(&self, frag: NonNull<u8>) -> Frag<FRAGS, SIZE, E> {
         // SAFETY: passed on to the caller.
         unsafe { self.head().token_of(frag) }

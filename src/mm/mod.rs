@@ -263,8 +263,8 @@ impl<const FRAGS: usize, const SIZE: usize, E: Embed> Mm<FRAGS, SIZE, E> {
     /// fragment that was freed and has been handed out again cannot be told from one that was not.
     ///
     /// # Safety
-    /// The caller owns the fragment, no reader finds it any more, and its bytes are initialised:
-    /// the next owner may read them. (A value with padding leaves uninitialised bytes; copy it
+    /// The caller owns the fragment, no reader finds it any more, and its bytes are initialised where
+    /// [`Frag::as_ptr`](crate::Frag::as_ptr) asks for it. (A value with padding leaves uninitialised bytes; copy it
     /// bytewise.)
     pub unsafe fn retire_raw(&self, frag: NonNull<u8>) {
         let pieces = self.head().locate(frag);

@@ -10,7 +10,7 @@ use std::{
 
 use clap::ValueEnum;
 use crossbeam_utils::CachePadded;
-use ptfrag::{Domain, Drops, Mm, Pool, Rcu, RcuHead, Region, Std};
+use ptfrag::{Domain, Drops, Embed, Frag, Mm, Nested, Pool, Rcu, RcuHead, Region, SpinLock, Std};
 use serde::{Deserialize, Serialize};
 
 use super::{Gate, Timing};
@@ -38,6 +38,34 @@ pub enum Part {
     PublishBytes,
     /// The same with a number in a pool.
     PublishValue,
+    /// Taking a fragment of an mm without a handle, touching it and retiring it, with 64 out at a time.
+    PairFlat,
+    /// The same from an mm whose pages are fragments of 4 KiB of another's pages of 64.
+    PairNested,
+    /// An mm that is made on a region that others use too, from which a fragment is taken and retired, and that is dropped.
+    #[value(name = "life-1")]
+    #[serde(rename = "life-1")]
+    Life1,
+    /// The same with 16 fragments.
+    #[value(name = "life-16")]
+    #[serde(rename = "life-16")]
+    Life16,
+    /// The same with 200.
+    #[value(name = "life-200")]
+    #[serde(rename = "life-200")]
+    Life200,
+}
+
+impl Part {
+    /// About how many of the others it is as long as.
+    #[must_use]
+    pub fn weight(self) -> u64 {
+        match self {
+            Self::Life16 => 10,
+            Self::Life200 => 100,
+            _ => 1,
+        }
+    }
 }
 
 /// A part, over and over.
@@ -145,7 +173,66 @@ pub fn repeat(repeat: Repeat) -> Timing {
                 )
             })
         }
+        Part::Life1 | Part::Life16 | Part::Life200 => {
+            let region = published();
+            timed(repeat, |_| {
+                let region = region.clone();
+                move || match repeat.part {
+                    Part::Life1 => life::<1>(domain, &region),
+                    Part::Life16 => life::<16>(domain, &region),
+                    _ => life::<200>(domain, &region),
+                }
+            })
+        }
+        Part::PairFlat => {
+            let mm = Mm::<16, 256, Std<'static>>::new(domain, published());
+            timed(repeat, |_| pairs(domain, &mm))
+        }
+        Part::PairNested => {
+            let region = Region::new(1 << 12).expect("address space for the pages");
+            let pages = Nested::new(Mm::new(domain, region)).expect("memory for the descriptors");
+            let mm = Mm::<16, 256, Inner>::new_in(domain, pages, ());
+            timed(repeat, |_| pairs(domain, &mm))
+        }
     }
+}
+
+/// Parts of an mm in an mm.
+struct Inner;
+
+impl Embed for Inner {
+    type Rcu = &'static Domain;
+    type Source = Nested<16, 4096, Std<'static, 65536>>;
+    type Lock = SpinLock;
+    type Hooks = ();
+}
+
+/// Takes and retires, the one that was taken 64 before, and polls at each 64th.
+fn pairs<E: Embed>(domain: &'static Domain, mm: &Mm<16, 256, E>) -> impl FnMut() {
+    let mut out: Vec<Option<Frag<16, 256, E>>> = iter::repeat_with(|| None).take(64).collect();
+    let mut next = 0;
+    move || {
+        let place = &mut out[post_increment(&mut next) % 64];
+        place.take().into_iter().for_each(Frag::retire);
+        let frag = place.insert(mm.alloc().expect("the mm has pages enough"));
+        frag.touch();
+        if next % 64 == 0 {
+            domain.poll();
+        }
+    }
+}
+
+/// The short life of an mm with so many fragments.
+fn life<const COUNT: usize>(domain: &'static Domain, region: &Region<4096>) {
+    let mm = Mm::<16, 256, Std<'static>>::new(domain, region.clone());
+    let frags: [_; COUNT] = array::from_fn(|_| {
+        let mut frag = mm.alloc().expect("the region has pages enough");
+        frag.touch();
+        frag
+    });
+    let section = domain.read();
+    frags.into_iter().for_each(Frag::retire);
+    drop(section);
 }
 
 type Numbers = Pool<u64, 16, 256, Std<'static, 4096, Drops<u64>>>;

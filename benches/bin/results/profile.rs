@@ -38,6 +38,7 @@ pub(crate) fn parts(runner: &mut Runner, effort: Effort) -> Vec<PartSamples> {
     let progress = bar("parts", rounds * all.len());
     for _ in 0..rounds {
         for PartSamples { part, threads, ns } in &mut all {
+            let times = times / part.weight();
             let work = Work::Part(Repeat { part: *part, threads: *threads, times });
             ns.push(match runner.row(Row::BARE, Geometry::G16x256, work) {
                 Some(Answer::Timing(timing)) => {

@@ -56,8 +56,9 @@ pub unsafe trait PageSource: Send + Sync + 'static {
         false
     }
 
-    /// Whether there are hardly any pages left. Asked when a page was fetched, and when an mm has nothing
-    /// listed any more; if so it has its RCU [hurry](crate::Rcu::hurry). By default never.
+    /// Whether there are hardly any pages left: a hint. Asked when a page was fetched, and when an mm has nothing
+    /// listed any more; if so it has its RCU [hurry](crate::Rcu::hurry). Called by takers, outside of this crate's locks; it
+    /// does not wait. By default never.
     fn is_scarce(&self) -> bool {
         false
     }

@@ -57,7 +57,7 @@ enum What {
     Clean,
     /// Hunts the faults written by hand, in `verify/faults`.
     Faults,
-    /// Hunts what cargo-mutants makes.
+    /// Hunts what cargo-mutants makes, and writes `results/mutants.md`.
     Mutants,
     /// Writes `results/verification.md` of what the others found.
     Report,
@@ -116,12 +116,15 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
             let nets = Clean::get(&dir, &tree, &files)?.seconds();
             hunt(&ground(nets, BTreeMap::new()), &prey)?;
-            Ok(Findings::new(&root, &dir, source)?.mutants(&mutants, all)?.0.problems)
+            let findings = Findings::new(&root, &dir, source)?;
+            if args.only.is_none() {
+                return findings.write_mutants(&mutants);
+            }
+            Ok(findings.mutants(&mutants, all)?.0.problems)
         }
         What::Report => {
             let clean = Clean::get(&dir, &tree, &files)?;
-            let (faults, mutants) = (faults::load(&root)?, mutants::list(&dir, &files)?);
-            Findings::new(&root, &dir, source)?.write(&clean, &faults, &mutants)
+            Findings::new(&root, &dir, source)?.write(&clean, &faults::load(&root)?)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `results/verification.md` and `results/mutants.md`, and what is not as it should be.
+//! `results/verification.md`, `results/mutants.md`, and what is not as it should be.
 
 use std::{
     fmt::Write as _,
@@ -85,25 +85,29 @@ impl Findings {
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Writes the report.
-    pub fn write(
-        &self,
-        clean: &Clean,
-        faults: &[Fault],
-        mutants: &[Mutant],
-    ) -> Result<Vec<String>, String> {
+    /// Writes what is known of the nets and of the faults written by hand.
+    pub fn write(&self, clean: &Clean, faults: &[Fault]) -> Result<Vec<String>, String> {
         let faults = self.faults(faults)?;
+        let nets = nets::nets(&self.root, clean);
+        self.put(
+            "verification.md",
+            &format!("{nets}{}", faults.text.trim_end().to_owned() + "\n"),
+        )?;
+        Ok(faults.problems)
+    }
+
+    /// Writes what became of all mutants.
+    pub fn write_mutants(&self, mutants: &[Mutant]) -> Result<Vec<String>, String> {
         let keys = mutants.iter().map(|mutant| mutant.key(&self.root));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         store::report(&self.root, keys.iter().filter_map(|key| self.store.get(key)))?;
-        let (mutants, each) = self.mutants(mutants, mutants.len())?;
-        let nets = nets::nets(&self.root, clean);
-        let title = "## What cargo-mutants makes";
-        self.put("verification.md", &format!("{nets}{}{title}\n\n{}", faults.text, mutants.text))?;
-        let title = "# Mutants, one by one";
-        let head = "| mutant | caught by |\n| --- | --- |";
-        self.put("mutants.md", &format!("{title}\n\nOf `{RUN} report`.\n\n{head}\n{each}"))?;
-        Ok(faults.problems.into_iter().chain(mutants.problems).collect())
+        let (part, each) = self.mutants(mutants, mutants.len())?;
+        let commit = nets::commit(&self.root);
+        let title =
+            format!("# What cargo-mutants makes\n\nOf `{RUN} mutants`, at commit {commit}.");
+        let head = "## One by one\n\n| mutant | caught by |\n| --- | --- |";
+        self.put("mutants.md", &format!("{title}\n\n{}\n{head}\n{each}", part.text))?;
+        Ok(part.problems)
     }
 }
 

@@ -57,7 +57,7 @@ impl Findings {
         for (file, tally) in modules.iter().chain([(&"all", &total)]) {
             let _ = writeln!(part.text, "| {file} | {} |", tally.row());
         }
-        part.text += "\n### Survivors\n\n| mutant | why it is no fault |\n| --- | --- |\n";
+        part.text += "\n## Survivors\n\n| mutant | why it is no fault |\n| --- | --- |\n";
         for (mutant, source) in &survivors {
             let reason = self.reasons.iter().find(|reason| reason.is_about(mutant, source));
             let why = reason.map_or("**unexplained**", |reason| reason.why.as_str());

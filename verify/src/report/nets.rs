@@ -10,9 +10,9 @@ pub(super) fn nets(root: &Path, clean: &Clean) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let mut text = format!(
         "# Verification\n\n\
-         `{RUN} clean`, `{RUN} faults` and `{RUN} mutants` (for which `cargo install \
-         cargo-mutants`) find what is in this file, and `{RUN} report` writes it and \
-         [`mutants.md`](mutants.md); [`verify/`](../verify/README.md) tells more.\n\
+         `{RUN} clean` and `{RUN} faults` find what is in this file, and `{RUN} report` writes it; \
+         [`verify/`](../verify/README.md) tells more. What cargo-mutants makes is in \
+         [`mutants.md`](mutants.md), of the commit that it names.\n\
          The nets ran on {}, {cores} cores, {}, and what is reported is of commit {}. Times are \
          seconds, of tests run one after the other.\n\n\
          ## Nets\n\n| net | tests | s |\n| --- | --- | --- |\n",
@@ -72,7 +72,7 @@ fn processor() -> String {
 }
 
 /// The commit that is checked out.
-fn commit(root: &Path) -> String {
+pub(super) fn commit(root: &Path) -> String {
     let mut command = Command::new("git");
     command.args(["rev-parse", "--short", "HEAD"]).current_dir(root);
     let output = command.output().ok().filter(|output| output.status.success());

@@ -99,6 +99,15 @@ proptest! {
     }
 }
 
+/// Ends who goes on until the others are done, also where one of these panics.
+struct Finish<'a>(&'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Threads with keys of their own, which share leaves, find their own; who goes through all meanwhile finds no entry twice,
 /// and none that nobody put there.
 #[test]
@@ -130,6 +139,7 @@ fn threads_with_keys_of_their_own() {
                 })
             })
             .collect();
+        let finish = Finish(&done);
         let reader = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let section = Domain::global().read();
@@ -148,7 +158,7 @@ fn threads_with_keys_of_their_own() {
         });
         let mut all = BTreeMap::new();
         writers.into_iter().for_each(|writer| all.extend(writer.join().unwrap()));
-        done.store(true, Ordering::Relaxed);
+        drop(finish);
         reader.join().unwrap();
         let section = Domain::global().read();
         let found: BTreeMap<_, _> = map.iter(&section).map(|(key, value)| (*key, *value)).collect();
@@ -160,7 +170,7 @@ fn threads_with_keys_of_their_own() {
 #[test]
 fn threads_with_the_same_keys() {
     const KEYS: usize = 10;
-    let map = Map::in_region(2, Region::new(10_000).unwrap(), FewHashes(KEYS as u64));
+    let map = Map::in_region(2, Region::new(30_000).unwrap(), FewHashes(KEYS as u64));
     let mut balance = [0_i64; KEYS];
     thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
@@ -218,7 +228,17 @@ fn a_map_that_is_full() {
     let map = Map::<u64, u64>::new(8, PAGES).unwrap();
     let mut handle = map.handle();
     let mut inside = 0;
-    while handle.insert(inside, inside).is_ok() {
+    // What was replaced is still waiting, perhaps: other tests' threads may be stopped in a section.
+    let mut insert = |key| {
+        (0..100).any(|_| {
+            let inserted = handle.insert(key, key).is_ok();
+            if !inserted {
+                Domain::global().barrier();
+            }
+            inserted
+        })
+    };
+    while insert(inside) {
         inside += 1;
     }
     assert!(inside > 2 * 16 * PAGES as u64, "{inside}");
@@ -232,7 +252,8 @@ fn a_map_that_is_full() {
 fn memory_comes_back() {
     const ENTRIES: u64 = 100_000;
     let value = std::sync::Arc::new(());
-    let map = Map::<u64, std::sync::Arc<()>>::new(ENTRIES as usize, 100_000).unwrap();
+    let region = Region::new(100_000).unwrap();
+    let map = Map::in_region(ENTRIES as usize, region.clone(), RandomState::new());
     let mut handle = map.handle();
     for key in 0..ENTRIES {
         handle.insert(key, value.clone()).unwrap();
@@ -247,4 +268,9 @@ fn memory_comes_back() {
     }
     assert_eq!(std::sync::Arc::strong_count(&value), 1);
     assert!(map.pages() < full / 4, "{} of {full}", map.pages());
+    drop(map);
+    for _ in 0..100 {
+        Domain::global().barrier();
+    }
+    assert_eq!(region.pages_out(), 0);
 }

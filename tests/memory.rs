@@ -52,7 +52,7 @@ fn domains_do_without_the_programs_allocator() {
         let thread = scope.spawn(|| {
             calls(&|| domains.iter().for_each(|domain| drop(domain.read())))
                 + calls(&|| drop(Domain::global().read()))
-                + calls(&|| std::mem::forget(OwnedDomain::new()))
+                + calls(&|| drop(OwnedDomain::new()))
         });
         assert_eq!(thread.join().unwrap(), 0);
     });

@@ -1,4 +1,5 @@
-//! A concurrent hash map in safe code: lookups, inserts and removals are lock-free, and every node is a fragment.
+//! A concurrent hash map in safe code, whose every node is a fragment. Lookups are lock-free; so are inserts and removals,
+//! but for where a thread's handle runs dry and claims a page.
 //!
 //! It is a trie of the keys' hashes. At the top is a table of places; in a place is nothing, a leaf with a few entries, or a
 //! branch with places of its own. A leaf is never changed: whoever inserts or removes an entry copies the leaf, and
@@ -11,8 +12,11 @@
 //! still come by the old one. A trie grows without being copied, too. Its branches stay until the map is dropped, as the
 //! tables of other maps do.
 //!
-//! Entries of up to 16 bytes fit; of larger ones the map holds a `Box` or an `Arc`. Keys and values are cloned when their leaf
-//! is replaced.
+//! Entries of up to 16 bytes fit, aligned to eight at most; of larger ones the map holds a `Box` or an `Arc`. Keys and values
+//! are cloned when their leaf is replaced. Dropping a guard runs callbacks now and then, hence their destructors, also of
+//! what other threads have removed: not under a lock that these take, and a panic in one ends the process.
+//!
+//! A removal may need a node, too, so a map whose memory is all used up by leaves of more than one entry gives none up.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -71,7 +75,7 @@ impl<K: Hash + Eq + Clone + Send + Sync, V: Clone + Send + Sync, S: BuildHasher>
         }
     }
 
-    /// All entries, in the order of their hashes. One that is there from the beginning to the end comes once.
+    /// All entries, in no order that matters. One that is there from the beginning to the end comes once.
     pub fn iter<'a>(&'a self, section: &'a Section<'static>) -> Iter<'a, K, V> {
         Iter::new(&self.table, section)
     }

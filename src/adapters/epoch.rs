@@ -1,8 +1,9 @@
 //! crossbeam-epoch's default collector.
 
 use core::ptr::{self, NonNull};
+use std::thread_local;
 
-use crossbeam_epoch::{Guard, default_collector, is_pinned, pin};
+use crossbeam_epoch::{Guard, LocalHandle, default_collector, is_pinned, pin};
 
 use crate::{
     embed::Rcu,
@@ -14,10 +15,10 @@ use crate::{
 ///
 /// Some things are not as with a [`Domain`](crate::Domain). Nobody but [`poll`](Self::poll), which somebody has to call now
 /// and then, has the collector wait for what was queued, and runs callbacks: the collector allocates for that, and may run
-/// what is deferred inside `pin`, where callbacks must not run. A thread that stops in a poll takes along what is
-/// ready. There are no [tickets](Rcu::ticket): nothing joins a call in flight, and a page that one mm has shown to takers
-/// stays quiet in every other; and no [numbers](Rcu::lane) of threads: all take from one lane. Nothing of it is for signal
-/// handlers.
+/// what is deferred inside `pin`, where callbacks must not run. A thread that stops in a poll takes along what it has come
+/// upon, and while it is pinned there everybody waits. There are no [tickets](Rcu::ticket): nothing joins a call in
+/// flight, and a page that one mm has shown to takers stays quiet in every other; and no [numbers](Rcu::lane) of threads:
+/// all take from one lane. Nothing of it is for signal handlers.
 ///
 /// ```
 /// use ptfrag::{Embed, Epoch, Mm, Region, SpinLock};
@@ -49,10 +50,15 @@ static QUEUED: Heads = Heads::new();
 /// Heads whose grace period is over.
 static READY: Heads = Heads::new();
 
+thread_local! {
+    /// For polls alone: what others defer on this thread, and what of that panics, is not in one bag with the heads.
+    static HANDLE: LocalHandle = default_collector().register();
+}
+
 impl Epoch {
-    /// Moves the epoch on if nobody is in the way, and runs the callbacks whose grace period is over, all of them; says how
-    /// many there were. What else was deferred with the collector may run as well. It allocates what the collector needs to
-    /// wait for what was queued since the last time.
+    /// Moves the epoch on if nobody is in the way, and runs the callbacks whose grace period is over, as far as the collector
+    /// has come to them; says how many there were. What else was deferred with the collector may run as well. It allocates
+    /// what the collector needs to wait for what was queued since the last time.
     ///
     /// # Panics
     /// When the thread is pinned: a callback may have to wait for it. (A guard of a handle of one's own, or one in the
@@ -60,14 +66,14 @@ impl Epoch {
     pub fn poll() -> usize {
         assert!(!is_pinned(), "ptfrag: callbacks do not run inside a section");
         {
-            let guard = pin();
-            // What others have deferred on this thread may panic: it is not to take our heads along.
-            guard.flush();
+            let guard = HANDLE
+                .try_with(LocalHandle::pin)
+                .unwrap_or_else(|_| default_collector().register().pin());
             if let Some(chain) = QUEUED.take() {
                 // SAFETY: what it does is fit for any thread and any time.
                 unsafe { guard.defer_unchecked(move || READY.push(chain)) };
-                guard.flush();
             }
+            guard.flush();
         }
         READY.take().map_or(0, Chain::run)
     }
@@ -77,7 +83,10 @@ impl Epoch {
 struct Heads(AtomicPtr<RcuHead>);
 
 /// Heads that are linked, the last one queued first, and nobody else's.
-struct Chain(NonNull<RcuHead>);
+struct Chain {
+    first: NonNull<RcuHead>,
+    last: NonNull<RcuHead>,
+}
 
 // SAFETY: any thread may run them.
 unsafe impl Send for Chain {}
@@ -87,42 +96,42 @@ impl Heads {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    fn push(&self, chain: Chain) {
-        let last = chain.last();
-        let mut first = self.0.load(Ordering::Relaxed);
+    fn push(&self, Chain { first, last }: Chain) {
+        // SAFETY: heads stay until their callback runs.
+        let last = unsafe { last.as_ref() };
+        let mut next = self.0.load(Ordering::Relaxed);
         loop {
             // SAFETY: the head is queued, and this is the RCU.
-            unsafe { last.set_next(first) };
+            unsafe { last.set_next(next) };
             // Release: what came before the call, or what the epoch has waited for, and the heads' fields.
-            let new = chain.0.as_ptr();
-            match self.0.compare_exchange_weak(first, new, Ordering::Release, Ordering::Relaxed) {
+            let new = first.as_ptr();
+            match self.0.compare_exchange_weak(next, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
-                Err(now) => first = now,
+                Err(now) => next = now,
             }
         }
     }
 
     fn take(&self) -> Option<Chain> {
         // Acquire pairs with the Release of all who have put some there.
-        NonNull::new(self.0.swap(ptr::null_mut(), Ordering::Acquire)).map(Chain)
-    }
-}
-
-impl Chain {
-    fn last(&self) -> &RcuHead {
-        let mut last = self.0;
+        let first = NonNull::new(self.0.swap(ptr::null_mut(), Ordering::Acquire))?;
+        let mut last = first;
         loop {
             // SAFETY: heads stay until their callback runs.
             let head = unsafe { last.as_ref() };
             // SAFETY: it was queued, and is the caller's now.
-            let Some(next) = NonNull::new(unsafe { head.next() }) else { return head };
+            let Some(next) = NonNull::new(unsafe { head.next() }) else {
+                return Some(Chain { first, last });
+            };
             last = next;
         }
     }
+}
 
+impl Chain {
     /// Runs the callbacks; says how many there were.
     fn run(self) -> usize {
-        let (mut next, mut ran) = (Some(self.0), 0);
+        let (mut next, mut ran) = (Some(self.first), 0);
         while let Some(head) = next {
             // SAFETY: it stays until its callback runs.
             let waiting = unsafe { head.as_ref() };
@@ -162,8 +171,6 @@ unsafe impl Rcu for Epoch {
         let waiting = unsafe { head.as_ref() };
         // SAFETY: it is idle, and the caller hands it over.
         unsafe { waiting.set_func(func) };
-        // SAFETY: as above.
-        unsafe { waiting.set_next(ptr::null_mut()) };
-        QUEUED.push(Chain(head));
+        QUEUED.push(Chain { first: head, last: head });
     }
 }

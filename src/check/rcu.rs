@@ -3,6 +3,7 @@
 use core::{cell::Cell, ptr::NonNull};
 use std::{
     boxed::Box,
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -20,10 +21,14 @@ std::thread_local! {
 
 /// Does something during which no callback may run on this thread.
 fn inside<T>(work: impl FnOnce() -> T) -> T {
-    let outer = INSIDE.replace(true);
-    let result = work();
-    INSIDE.set(outer);
-    result
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            INSIDE.set(self.0);
+        }
+    }
+    let _back = Back(INSIDE.replace(true));
+    work()
 }
 
 /// What waits for a grace period, and what came of it. It is never freed, in case a callback runs too often.
@@ -130,38 +135,44 @@ fn nested_here<R: Rcu>(rcu: R, drive: &mut impl FnMut()) {
 
 /// What a thread has queued that stands still, or ends, does not need it.
 fn for_another<R: Rcu>(rcu: R, long: Duration, drive: &mut impl FnMut()) {
-    let (queued, leave) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (queued, leave) = (OnceLock::new(), AtomicBool::new(false));
     thread::scope(|scope| {
         let stands = scope.spawn(|| {
-            let waiting = Waiting::queue(rcu);
-            queued.store(true, Ordering::SeqCst);
-            until(&leave, long);
-            waiting.has_run()
+            let waiting = queued.get_or_init(|| Waiting::queue(rcu));
+            until(&leave, LONG);
+            waiting
         });
-        {
-            let _leave = Leave(&leave);
-            while !queued.load(Ordering::SeqCst) && !stands.is_finished() {
-                thread::yield_now();
+        let _leave = Leave(&leave);
+        let waiting: &Waiting = loop {
+            assert!(!stands.is_finished(), "call panics");
+            match queued.get() {
+                Some(waiting) => break waiting,
+                None => thread::yield_now(),
             }
-            let begun = Instant::now();
-            while begun.elapsed() < long {
-                drive();
-                thread::yield_now();
-            }
-        }
-        let has_run = stands.join().expect("call does not panic");
-        assert!(has_run, "a callback waits for the thread that queued it");
+        };
+        drive_for(10 * long, drive, || !waiting.has_run());
+        assert!(waiting.has_run(), "a callback waits for the thread that queued it");
     });
 
     let ended = thread::scope(|scope| scope.spawn(|| Waiting::queue(rcu)).join());
     ended.expect("call does not panic").wait(drive);
 }
 
-/// Waits until somebody leaves, much longer than anybody has to; says whether that was so.
+/// Drives for so long, and often enough also where the processor is busy with others, as long as something holds.
+fn drive_for(long: Duration, drive: &mut impl FnMut(), goes_on: impl Fn() -> bool) {
+    let (begun, mut times) = (Instant::now(), 0);
+    while goes_on() && (times < 100 || begun.elapsed() < long) {
+        drive();
+        times += 1;
+        thread::yield_now();
+    }
+}
+
+/// Waits until somebody leaves, at most so long; says whether that was so.
 fn until(leave: &AtomicBool, long: Duration) -> bool {
     let begun = Instant::now();
     while !leave.load(Ordering::SeqCst) {
-        if begun.elapsed() > 100 * long {
+        if begun.elapsed() > long {
             return false;
         }
         thread::yield_now();
@@ -191,7 +202,7 @@ enum Held {
 
 /// Nothing that is queued while another thread has a guard runs before that is dropped.
 fn elsewhere<R: Rcu>(rcu: R, what: Held, long: Duration, drive: &mut impl FnMut()) {
-    let (held, leave) = (AtomicBool::new(false), AtomicBool::new(false));
+    let [held, leave, left] = [(); 3].map(|()| AtomicBool::new(false));
     let waiting = thread::scope(|scope| {
         let reader = scope.spawn(|| {
             inside(|| {
@@ -208,7 +219,9 @@ fn elsewhere<R: Rcu>(rcu: R, what: Held, long: Duration, drive: &mut impl FnMut(
                     }
                 };
                 held.store(true, Ordering::SeqCst);
-                let asked = until(&leave, long);
+                // Much longer than anybody has to.
+                let asked = until(&leave, 100 * long);
+                left.store(true, Ordering::SeqCst);
                 drop(kept);
                 asked
             })
@@ -220,23 +233,22 @@ fn elsewhere<R: Rcu>(rcu: R, what: Held, long: Duration, drive: &mut impl FnMut(
             }
             let ticket = rcu.ticket();
             let waiting = Waiting::queue(rcu);
-            let begun = Instant::now();
-            while begun.elapsed() < long {
-                drive();
+            let early = |over: bool| over && !left.load(Ordering::SeqCst);
+            drive_for(long, drive, || {
                 assert!(
-                    reader.is_finished() || !waiting.has_run(),
+                    !early(waiting.has_run()),
                     "a callback ran before a guard was dropped that was there when it was queued"
                 );
                 assert!(
-                    reader.is_finished() || ticket == 0 || !rcu.has_elapsed(ticket),
+                    !early(ticket != 0 && rcu.has_elapsed(ticket)),
                     "a ticket has elapsed before a guard was dropped that was there"
                 );
-                thread::yield_now();
-            }
+                !left.load(Ordering::SeqCst)
+            });
             waiting
         };
         let asked = reader.join().expect("neither read nor a guard's drop panics");
-        assert!(asked, "drive waits for readers");
+        assert!(asked, "drive waits for readers, or somebody had it wait");
         waiting
     });
     waiting.wait(drive);

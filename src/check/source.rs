@@ -42,7 +42,7 @@ impl Out {
     }
 }
 
-/// Checks a [`PageSource`], which nobody else uses meanwhile, with up to `most` pages at a time: that pages are aligned,
+/// Checks a [`PageSource`], which nobody else uses meanwhile, with up to `most` pages at a time (eight at least): that pages are aligned,
 /// whole and nobody else's, that addresses and descriptors lead to each other, that descriptors stay what they are, and that
 /// pages come out again after they were put back, whatever the order and the thread.
 ///

@@ -1,7 +1,8 @@
 //! A program's heap with one size class from [ptfrag](ptfrag).
 //!
 //! Blocks of 129 to 256 bytes are fragments, which every thread takes through a handle of its own; all others are the
-//! system's, and so is a block of the class when there is no page for it. What a block is, its address tells.
+//! system's, and so is a block of the class when there is no page for it, and one that has grown into it. What a block is,
+//! its address tells. For programs of 64 bits.
 //!
 //! ```
 //! use ptfrag_client_global_alloc::Heap;
@@ -21,8 +22,10 @@
 //! - *It is called when a thread's locals are gone*, by the destructors that run later: blocks are given back without a
 //!   handle then.
 //! - *It must not unwind*: what would, as the report of a double free does, ends the process.
-//! - It keeps thread-locals that have a destructor. On Linux these are registered without the program's allocator; a
-//!   target on which std would come back to it for that is not one for this heap.
+//! - It keeps thread-locals that have a destructor. With Linux and glibc these are registered without the program's
+//!   allocator; a target on which std would come back to it for that is not one for this heap.
+//! - *`fork`*: another thread may be in the middle of something. A child allocates no block of the class before it `exec`s.
+//! - A thread whose handle finds no 8 KiB ends the process, as std does where there is no memory.
 //!
 //! A handle holds some blocks back for its thread, as every cache does, and gives all of them back when that ends. Each of
 //! them may be what keeps a page.

@@ -205,8 +205,9 @@ impl Shared {
 ///
 /// # Under a program's allocator
 /// A domain, and what a thread needs for its first section in one, is memory of the [system's
-/// allocator](std::alloc::System), not of the program's, which may thus be built on a domain: it is not called from here
-/// but when a domain is dropped.
+/// allocator](std::alloc::System), not of the program's, which may thus be built on a domain: with Linux and glibc nothing
+/// here comes back to it but [`status`](Self::status), for a name. (Elsewhere std may, for its own locks and
+/// thread-locals.)
 ///
 /// `&Domain` implements [`Rcu`]. A domain is only ever seen through references, from an
 /// [`OwnedDomain`] or from [`global`](Self::global), because queued heads may lie in memory that

@@ -57,7 +57,7 @@ pub struct HeadAge {
 #[non_exhaustive]
 pub struct ThreadInTheWay {
     /// The first 16 bytes of the name that it had in its first section in this domain, on Linux 15, since the system knows
-    /// no longer ones; empty if it had none.
+    /// no longer ones; there it has its creator's if it was given none. Else empty then.
     pub name: String,
     /// The system's number for it (Linux's `gettid`), or zero where that is not known: on other systems, and for
     /// sections in destructors of thread-locals.

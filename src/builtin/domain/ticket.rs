@@ -8,10 +8,7 @@
 //! another's ticket for one of its own; other RCUs do well to keep theirs below the first range. A range serves
 //! one domain after the other: the next goes on where the last one ended, whose sections are all over.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    vec::Vec,
-};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Shared, epoch::Epoch};
 use crate::sync::MODEL;
@@ -21,18 +18,43 @@ const COUNT: u32 = 52;
 
 /// Which domain's range an epoch is in. The first range is of those that can not tell, when all others are
 /// in use.
-pub(super) fn range(bits: u64) -> u64 {
+pub(super) const fn range(bits: u64) -> u64 {
     bits >> COUNT
 }
 
+/// The last range. An announcement has a bit for the epoch less.
+const LAST: u64 = range(u64::MAX >> 1);
+
+/// Nothing of it is ever allocated: the allocator may be waiting for a domain.
 struct Ranges {
     /// How many have been in use.
     begun: u64,
-    /// Where those begin that are not any more.
-    ended: Vec<u64>,
+    /// Where those begin that are not any more, the first so many.
+    ended: [u64; LAST as usize],
+    count: usize,
 }
 
-static RANGES: Mutex<Ranges> = Mutex::new(Ranges { begun: 0, ended: Vec::new() });
+impl Ranges {
+    /// Where a range begins that is not in use, if there is one.
+    fn take(&mut self) -> Option<u64> {
+        if self.count != 0 {
+            self.count -= 1;
+            return Some(self.ended[self.count]);
+        }
+        (self.begun < LAST).then(|| {
+            self.begun += 1;
+            self.begun << COUNT
+        })
+    }
+
+    fn put(&mut self, next: u64) {
+        // There are no more of them than there are ranges.
+        self.ended[self.count] = next;
+        self.count += 1;
+    }
+}
+
+static RANGES: Mutex<Ranges> = Mutex::new(Ranges { begun: 0, ended: [0; LAST as usize], count: 0 });
 
 /// Where the clock of a new domain begins.
 pub(super) fn begin() -> Epoch {
@@ -41,15 +63,7 @@ pub(super) fn begin() -> Epoch {
         return Epoch::from_bits(1 << COUNT);
     }
     let mut ranges = RANGES.lock().unwrap_or_else(PoisonError::into_inner);
-    let next = ranges.ended.pop().or_else(|| {
-        let next = ranges.begun + 1;
-        // An announcement has a bit for the epoch less.
-        (range(u64::MAX >> 1) >= next).then(|| {
-            ranges.begun = next;
-            next << COUNT
-        })
-    });
-    Epoch::from_bits(next.unwrap_or(1))
+    Epoch::from_bits(ranges.take().unwrap_or(1))
 }
 
 impl Shared {
@@ -58,7 +72,7 @@ impl Shared {
         // By then the grace period of every ticket is over.
         let next = self.clock.recent_tag().to_bits() + 2;
         if self.gave(next) && !MODEL {
-            RANGES.lock().unwrap_or_else(PoisonError::into_inner).ended.push(next);
+            RANGES.lock().unwrap_or_else(PoisonError::into_inner).put(next);
         }
     }
 

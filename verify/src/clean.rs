@@ -1,11 +1,6 @@
 //! The nets on the source as it is: how long they take, and what they say of themselves.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +110,12 @@ impl Clean {
         self.nets.iter().filter_map(known).collect()
     }
 
+    /// Whether a net has a test of that name, which passes.
+    pub fn has(&self, net: Net, test: &str) -> bool {
+        let mut tests = self.nets.iter().filter(|clean| clean.net == net.name());
+        tests.any(|clean| clean.tests.iter().any(|name| name == test))
+    }
+
     fn add(&mut self, net: Net, tree: &Tree) -> Result<(), String> {
         if let Some(build) = net.build(tree, &[])? {
             passed(net, run(build, HOUR))?;
@@ -139,32 +140,6 @@ impl Clean {
         self.nets.push(CleanNet { net: net.name().into(), seconds: done.seconds, tests });
         Ok(())
     }
-}
-
-/// Runs the killers of some faults without a fault: they must be there, and pass. Tells how long each
-/// net's took together.
-pub fn killers<'a>(
-    tree: &Tree,
-    killers: impl Iterator<Item = &'a (Net, String)>,
-) -> Result<BTreeMap<Net, f64>, String> {
-    let mut tests: BTreeMap<Net, BTreeSet<&str>> = BTreeMap::new();
-    for (net, test) in killers {
-        tests.entry(*net).or_default().insert(test);
-    }
-    let mut seconds = BTreeMap::new();
-    for (net, tests) in tests {
-        let tests: Vec<_> = tests.into_iter().collect();
-        if let Some(build) = net.build(tree, &tests)? {
-            passed(net, run(build, HOUR))?;
-        }
-        let done = passed(net, run(net.test(tree, &tests)?, HOUR))?;
-        let passed = done.output.passed();
-        if let Some(test) = tests.iter().find(|test| !passed.iter().any(|name| name == *test)) {
-            return Err(format!("{} has no test {test}", net.name()));
-        }
-        seconds.insert(net, done.seconds);
-    }
-    Ok(seconds)
 }
 
 fn passed(net: Net, run: std::io::Result<Run>) -> Result<Run, String> {

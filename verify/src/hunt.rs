@@ -52,8 +52,6 @@ pub struct Ground<'a> {
     pub files: &'a Files,
     /// How many seconds a net takes without a fault.
     pub nets: BTreeMap<Net, f64>,
-    /// How many the killers in it take together.
-    pub killers: BTreeMap<Net, f64>,
     pub jobs: usize,
 }
 
@@ -115,8 +113,7 @@ fn verdict(ground: &Ground<'_>, tree: &Tree, prey: &Prey) -> Result<Verdict, Str
     let first = prey.killer.iter().map(|(net, test)| (*net, Some(test.as_str())));
     let rest = Net::ALL.into_iter().filter(|net| net.concerns(&prey.planted));
     for (net, only) in first.chain(rest.map(|net| (net, None))) {
-        let known = if only.is_some() { &ground.killers } else { &ground.nets };
-        let seconds = known.get(&net).copied().unwrap_or(300.0);
+        let seconds = ground.nets.get(&net).copied().unwrap_or(300.0);
         let named = only.as_slice();
         if let Some(build) = net.build(tree, named)? {
             // A compiler that takes that long compiles something that cannot be compiled.

@@ -5,7 +5,6 @@
 //! `target/verify`, which keep what cargo built, so that each fault costs an incremental build.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -89,9 +88,9 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
     let _alone = store::lock(&dir)?;
     let tree = Tree::new(tree_dir(&dir, 0), &files)?;
     let source = tree::fingerprint(&files);
-    let ground = |nets, killers| {
-        let jobs = args.jobs.max(1);
-        Ground { root: &root, dir: &dir, files: &files, nets, killers, jobs }
+    let ground = |clean: &Clean| {
+        let (nets, jobs) = (clean.seconds(), args.jobs.max(1));
+        Ground { root: &root, dir: &dir, files: &files, nets, jobs }
     };
     let wanted = |id: &str| args.only.as_ref().is_none_or(|only| id.contains(only.as_str()));
 
@@ -102,9 +101,14 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             faults.retain(|fault| wanted(&fault.id));
             let prey = faults.iter().map(|fault| prey_of_fault(&root, source, fault));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
+            let clean = Clean::get(&dir, &tree, &files)?;
             let killers = prey.iter().filter_map(|prey| prey.killer.as_ref());
-            let nets = Clean::get(&dir, &tree, &files)?.seconds();
-            hunt(&ground(nets, clean::killers(&tree, killers)?), &prey)?;
+            if let Some((net, test)) =
+                killers.into_iter().find(|(net, test)| !clean.has(*net, test))
+            {
+                return Err(format!("{} has no test {test}", net.name()));
+            }
+            hunt(&ground(&clean), &prey)?;
             Ok(Findings::new(&root, &dir, source)?.faults(&faults)?.problems)
         }
         What::Mutants => {
@@ -114,8 +118,7 @@ fn go(args: &Args) -> Result<Vec<String>, String> {
             let reasons = survivors::load(&root)?;
             let prey = mutants.iter().map(|mutant| prey_of_mutant(&root, mutant, &reasons));
             let prey = prey.collect::<Result<Vec<_>, _>>()?;
-            let nets = Clean::get(&dir, &tree, &files)?.seconds();
-            hunt(&ground(nets, BTreeMap::new()), &prey)?;
+            hunt(&ground(&Clean::get(&dir, &tree, &files)?), &prey)?;
             let findings = Findings::new(&root, &dir, source)?;
             if args.only.is_none() {
                 return findings.write_mutants(&mutants);

@@ -52,7 +52,7 @@ fn reader_that_retires() {
 /// ```
 ///
 /// Rule 4. Two threads, exhaustive. Fails with a fragment that is free and was never reclaimed when the
-/// callback frees what has joined since it looked, and with a race when its load is not Acquire.
+/// callback frees what has joined since it looked.
 #[test]
 fn joined_after_the_look() {
     explore::<128>(2, 1, || {
@@ -64,6 +64,28 @@ fn joined_after_the_look() {
             retire(second);
         });
         try_grace_period();
+        other.join().unwrap();
+        let again = take(&mm, 0);
+        again.into_iter().for_each(retire);
+        drop(mm.end());
+    });
+}
+
+/// The same where the callback is another thread's than the grace period: it sees of what has joined what the word says, and
+/// no more.
+///
+/// Rule 4. Three threads. Fails with a race when the callback's load is not Acquire.
+#[test]
+fn joined_in_another_threads_grace_period() {
+    explore::<128>(3, 1, || {
+        let mm: Shared<Mm2> = Shared::new(told());
+        let [first, second] = [take(&mm, 0).unwrap(), take(&mm, 0).unwrap()];
+        retire(first);
+        let other = spawn(move || {
+            write(second.as_ptr());
+            retire(second);
+        });
+        try_grace_period_elsewhere();
         other.join().unwrap();
         let again = take(&mm, 0);
         again.into_iter().for_each(retire);

@@ -20,7 +20,7 @@ mod stage;
 
 pub use lock::Watched;
 pub use pages::{Hooked, Pages};
-pub use rcu::{ModelRcu, Telling, grace_period, try_grace_period};
+pub use rcu::{ModelRcu, Telling, grace_period, try_grace_period, try_grace_period_elsewhere};
 pub use report::{at_length, check, check_planned, check_scene};
 pub use shadow::Shadow;
 pub use stage::Stage;

@@ -1,50 +1,8 @@
-//! The geometries that are compiled in, and what is the same for all of them.
+//! The geometries that are compiled in.
 
-use std::ptr::NonNull;
+use ptfrag::{Domain, Embed, Region, Std};
 
-use ptfrag::{Domain, Embed, Mm, Region, Std};
-
-/// An mm of some geometry.
-pub(crate) trait AnyMm: Send + Sync {
-    fn alloc(&self) -> Option<NonNull<u8>>;
-    /// # Safety
-    /// As for [`Mm::retire_raw`].
-    unsafe fn retire(&self, frag: NonNull<u8>);
-    /// # Safety
-    /// As for [`Mm::from_raw`], and no reader has seen it.
-    unsafe fn give_back(&self, frag: NonNull<u8>);
-    fn close(&self);
-    fn pages(&self) -> usize;
-    fn shrink(&self) -> usize;
-}
-
-impl<const FRAGS: usize, const SIZE: usize, E: Embed> AnyMm for Mm<FRAGS, SIZE, E> {
-    fn alloc(&self) -> Option<NonNull<u8>> {
-        Some(Mm::alloc(self).ok()?.into_raw())
-    }
-
-    unsafe fn retire(&self, frag: NonNull<u8>) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.retire_raw(frag) };
-    }
-
-    unsafe fn give_back(&self, frag: NonNull<u8>) {
-        // SAFETY: passed on to the caller.
-        drop(unsafe { self.from_raw(frag) });
-    }
-
-    fn close(&self) {
-        Mm::close(self);
-    }
-
-    fn pages(&self) -> usize {
-        Mm::pages(self)
-    }
-
-    fn shrink(&self) -> usize {
-        Mm::shrink(self)
-    }
-}
+use crate::any::{AnyMm, Made, Source};
 
 /// A region of one of the page sizes.
 pub(crate) enum AnyRegion {
@@ -58,6 +16,14 @@ impl AnyRegion {
             4096 => Region::new(pages).ok().map(Self::Small),
             65536 => Region::new(pages).ok().map(Self::Large),
             _ => None,
+        }
+    }
+
+    /// Bytes of a page.
+    pub(crate) fn page_size(&self) -> usize {
+        match self {
+            Self::Small(_) => 4096,
+            Self::Large(_) => 65536,
         }
     }
 
@@ -80,17 +46,14 @@ impl AnyRegion {
 macro_rules! geometries {
     ($name:ident: $($frags:literal x $size:literal),*) => {
         /// An mm with so many fragments to a page; `None` for a number that is not compiled in.
-        pub(crate) fn $name<E: Embed + 'static>(
+        pub(crate) fn $name<E: Embed<Source: Source> + 'static>(
             rcu: E::Rcu,
             source: E::Source,
             hooks: E::Hooks,
             frags: usize,
-        ) -> Option<Box<dyn AnyMm>>
-        where
-            E::Rcu: 'static,
-        {
+        ) -> Option<Box<dyn AnyMm>> {
             Some(match frags {
-                $($frags => Box::new(Mm::<$frags, $size, E>::new_in(rcu, source, hooks)),)*
+                $($frags => Box::new(Made::<$frags, $size, E>::new(rcu, source, hooks)),)*
                 _ => return None,
             })
         }

@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}", serde_json::to_string(&who.visit(cell))?);
         return Ok(());
     }
-    let (entries, millis, rounds) = if args.quick { (10_000, 20, 1) } else { (1_000_000, 1000, 5) };
+    let (entries, millis, rounds) = if args.quick { (10_000, 20, 1) } else { (1_000_000, 500, 3) };
     let cells: Vec<_> = READS
         .iter()
         .flat_map(|reads| THREADS.map(|threads| Cell { reads: *reads, threads, entries, millis }))

@@ -28,7 +28,8 @@ pub fn report(cells: &[Cell], figures: &Figures) -> String {
         machine(),
     );
     table(&mut text, "Millions of operations in a second", cells, figures, |outcome| outcome.rate);
-    let p999 = "Nanoseconds that one operation in a thousand takes longer than (one in 32 is timed)";
+    let p999 =
+        "Nanoseconds that one operation in a thousand takes longer than (one in 32 is timed)";
     table(&mut text, p999, cells, figures, |outcome| outcome.p999);
     memory(&mut text, figures);
     text
